@@ -1,0 +1,18 @@
+//! obreia signs, attests, promotes and guards container images, SBOMs and ML
+//! models with keys that stay in a KMS or an HSM.
+//!
+//! The crate is layered, and imports go down only (`tests/it/tidy.rs` holds
+//! the table):
+//!
+//! - L0, types: [`digest`], [`time`], [`secret`], [`canon`], [`limits`]
+//! - L1, bytes in and types out: [`crypto`], [`dsse`], [`statement`], [`bundle`]
+
+pub mod bundle;
+pub mod canon;
+pub mod crypto;
+pub mod digest;
+pub mod dsse;
+pub mod limits;
+pub mod secret;
+pub mod statement;
+pub mod time;
