@@ -5,7 +5,9 @@
 //! the table):
 //!
 //! - L0, types: [`digest`], [`time`], [`secret`], [`canon`], [`limits`]
-//! - L1, bytes in and types out: [`crypto`], [`dsse`], [`statement`], [`bundle`]
+//! - L1, bytes in and types out: [`crypto`], [`dsse`], [`statement`],
+//!   [`bundle`], [`reference`]
+//! - L2, decisions: [`trust`], [`verify`]
 
 pub mod bundle;
 pub mod canon;
@@ -13,6 +15,9 @@ pub mod crypto;
 pub mod digest;
 pub mod dsse;
 pub mod limits;
+pub mod reference;
 pub mod secret;
 pub mod statement;
 pub mod time;
+pub mod trust;
+pub mod verify;

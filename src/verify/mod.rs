@@ -1,0 +1,14 @@
+//! From untrusted evidence to facts and a verdict: pure, synchronous, total.
+
+mod facts;
+mod reason;
+mod stage;
+mod verdict;
+
+pub use facts::{
+    ArtifactFact, ArtifactKind, AttestationFact, Facts, ModelFacts, ModelFile, SignatureFact,
+    SignatureFormat, SignerKey, Verified,
+};
+pub use reason::{Reason, ReasonCode};
+pub use stage::Stage;
+pub use verdict::{EvidenceReport, Outcome, PolicyId, SchemaName, Verdict};
