@@ -1,1 +1,13 @@
 //! The integration tests: one binary.
+
+// Tests say what went wrong by panicking, and name what they left out on the
+// terminal; the lints' own exemption covers only the bodies of `#[test]`s.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
+
+mod harness;
