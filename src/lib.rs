@@ -8,13 +8,17 @@
 //! - L1, bytes in and types out: [`crypto`], [`dsse`], [`statement`],
 //!   [`bundle`], [`reference`]
 //! - L2, decisions: [`trust`], [`verify`]
+//! - L4, use cases: [`ops`]
+//! - L5, surfaces: [`cli`]
 
 pub mod bundle;
 pub mod canon;
+pub mod cli;
 pub mod crypto;
 pub mod digest;
 pub mod dsse;
 pub mod limits;
+pub mod ops;
 pub mod reference;
 pub mod secret;
 pub mod statement;

@@ -1,1 +1,7 @@
-fn main() {}
+//! The `obreia` binary.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    obreia::cli::main()
+}

@@ -1,10 +1,12 @@
 //! From untrusted evidence to facts and a verdict: pure, synchronous, total.
 
+mod evidence;
 mod facts;
 mod reason;
 mod stage;
 mod verdict;
 
+pub use evidence::{Evidence, EvidenceBody, Observed};
 pub use facts::{
     ArtifactFact, ArtifactKind, AttestationFact, Facts, ModelFacts, ModelFile, SignatureFact,
     SignatureFormat, SignerKey, Verified,

@@ -1,0 +1,119 @@
+//! The command line: reads arguments, calls [`crate::ops`], renders.
+//!
+//! One file per command, each with its arguments and a `run`; nothing here
+//! decides anything about trust.
+
+mod output;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use output::Output;
+
+use crate::ops::{Exit, Failure};
+
+#[cfg(feature = "sign")]
+mod completions;
+
+/// Signs, attests, promotes and guards images, SBOMs and ML models with keys that stay in a KMS or an HSM.
+#[derive(Debug, Parser)]
+#[command(
+    name = "obreia",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
+#[command(
+    after_help = "Exit codes: 0 done or allowed, 1 denied, 2 usage, 3 configuration or policy, \
+4 undetermined, 5 not permitted, 70 a bug.\n\nStart with: obreia quickstart"
+)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Clone, Debug, Args)]
+pub struct Global {
+    /// Configuration file (default: ./obreia.toml, the user's, then /etc/obreia/obreia.toml)
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "OBREIA_CONFIG",
+        hide_env_values = true
+    )]
+    pub config: Option<PathBuf>,
+    /// How to print results
+    #[arg(short = 'o', global = true, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
+    pub output: Format,
+    /// Print errors and verdicts only
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Print more of what is done
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Open no network connection at all
+    #[arg(long, global = true)]
+    pub offline: bool,
+    /// Show no progress bars
+    #[arg(long, global = true)]
+    pub no_progress: bool,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs, with a versioned schema.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write shell completions to standard output
+    #[cfg(feature = "sign")]
+    Completions(completions::Arguments),
+    /// Write man pages into a folder
+    #[cfg(feature = "sign")]
+    Man(completions::ManArguments),
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut output = Output::new(&cli.global);
+    let exit = match dispatch(cli, &mut output) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            output.failure(&failure);
+            failure.exit
+        }
+    };
+    ExitCode::from(exit.code())
+}
+
+fn dispatch(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
+    match cli.command {
+        #[cfg(feature = "sign")]
+        Command::Completions(arguments) => arguments.run(output),
+        #[cfg(feature = "sign")]
+        Command::Man(arguments) => arguments.run(output),
+    }
+}
+
+/// Runs a future to its end on this thread; starting more threads would cost
+/// more than most commands take.
+pub fn block_on<F: Future>(future: F) -> Result<F::Output, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::new(Exit::Undetermined, "cannot start the runtime").cause(e))?;
+    Ok(runtime.block_on(future))
+}

@@ -1,0 +1,146 @@
+use std::io::{self, IsTerminal, Write};
+
+use serde::Serialize;
+
+use super::{Format, Global};
+use crate::ops::{Exit, Failure};
+
+/// Where results and errors go. The only place that writes to standard output
+/// and standard error.
+#[derive(Debug)]
+pub struct Output {
+    format: Format,
+    quiet: bool,
+    color: bool,
+    progress: bool,
+    verbose: u8,
+}
+
+/// How a piece of text is coloured on a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// As it is.
+    Plain,
+    /// Good news.
+    Green,
+    /// Bad news.
+    Red,
+    /// Doubt.
+    Yellow,
+    /// Less important.
+    Dim,
+    /// More important.
+    Bold,
+}
+
+impl Output {
+    /// As the global options ask.
+    pub fn new(global: &Global) -> Self {
+        let color = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        Self {
+            format: global.output,
+            quiet: global.quiet,
+            color,
+            progress: !global.no_progress && !global.quiet && io::stderr().is_terminal(),
+            verbose: global.verbose,
+        }
+    }
+
+    /// Whether results are wanted as JSON.
+    pub fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// Whether progress bars may be drawn.
+    pub const fn progress(&self) -> bool {
+        self.progress
+    }
+
+    /// How often `-v` was given.
+    pub const fn verbose(&self) -> u8 {
+        self.verbose
+    }
+
+    /// `text` in a style, if standard output is a terminal that shows colours.
+    pub fn paint(&self, style: Style, text: &str) -> String {
+        let code = match style {
+            _ if !self.color => return text.to_owned(),
+            Style::Plain => return text.to_owned(),
+            Style::Green => "32",
+            Style::Red => "31",
+            Style::Yellow => "33",
+            Style::Dim => "2",
+            Style::Bold => "1",
+        };
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    }
+
+    /// One line of a result for people; nothing when results are wanted as JSON.
+    ///
+    /// # Errors
+    /// `Undetermined` where standard output cannot be written: a result that
+    /// nobody received is not a result.
+    pub fn line(&mut self, text: &str) -> Result<(), Failure> {
+        if self.is_json() {
+            return Ok(());
+        }
+        self.bytes(text.as_bytes())?;
+        self.bytes(b"\n")
+    }
+
+    /// One line that `--quiet` leaves out.
+    ///
+    /// # Errors
+    /// As [`Output::line`].
+    pub fn info(&mut self, text: &str) -> Result<(), Failure> {
+        if self.quiet { Ok(()) } else { self.line(text) }
+    }
+
+    /// A whole result as JSON, followed by a newline.
+    ///
+    /// # Errors
+    /// As [`Output::line`].
+    pub fn json<T: Serialize>(&mut self, value: &T) -> Result<(), Failure> {
+        let mut text = serde_json::to_vec_pretty(value)
+            .map_err(|e| Failure::new(Exit::Bug, "cannot render the result").cause(e))?;
+        text.push(b'\n');
+        self.bytes(&text)
+    }
+
+    /// Raw bytes on standard output, whatever the format.
+    ///
+    /// # Errors
+    /// As [`Output::line`].
+    pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        io::stdout().lock().write_all(bytes).map_err(|e| {
+            Failure::new(Exit::Undetermined, "cannot write to standard output").cause(e)
+        })
+    }
+
+    /// One line on standard error, whatever the format.
+    pub fn warn(&mut self, text: &str) {
+        // Nothing is left to tell it to when standard error is gone.
+        let _ = writeln!(io::stderr().lock(), "warning: {text}");
+    }
+
+    /// A failure on standard error, and as `obreia.error/v1` on standard output when results are wanted as JSON.
+    pub fn failure(&mut self, failure: &Failure) {
+        let mut text = format!("error: {}\n", failure.what);
+        if let Some(cause) = &failure.cause {
+            text.push_str(&format!("  cause: {cause}\n"));
+        }
+        if let Some(hint) = &failure.hint {
+            text.push_str(&format!("  hint: {hint}\n"));
+        }
+        let _ = io::stderr().lock().write_all(text.as_bytes());
+        if self.is_json() {
+            let _ = self.json(&serde_json::json!({
+                "schema": "obreia.error/v1",
+                "error": failure.what,
+                "cause": failure.cause,
+                "hint": failure.hint,
+                "exit": failure.exit.code(),
+            }));
+        }
+    }
+}

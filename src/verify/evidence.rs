@@ -1,0 +1,52 @@
+//! What is handed to verification: bytes that were gathered, none of them believed.
+
+use std::borrow::Cow;
+
+use crate::digest::{Algorithm, Identity};
+
+/// One untrusted piece of evidence.
+#[derive(Clone, Debug)]
+pub struct Evidence {
+    /// Where it came from, for people.
+    pub origin: String,
+    /// What it is.
+    pub body: EvidenceBody,
+    /// Whether the user named it (`--bundle`): then a malformed one is denied
+    /// rather than passed over with a note.
+    pub asked: bool,
+}
+
+/// The bytes of a piece of evidence.
+#[derive(Clone, Debug)]
+pub enum EvidenceBody {
+    /// A Sigstore bundle's JSON.
+    Bundle(Vec<u8>),
+    /// A bare signature over the artifact's bytes.
+    Signature(Vec<u8>),
+    /// Something that hangs on the artifact and is of a kind that this
+    /// version lists but does not verify; the text names it.
+    Foreign(String),
+    /// Something that hangs on the artifact and is not what it says it is.
+    Malformed(String),
+}
+
+/// The artifact as it was read and hashed.
+#[derive(Clone, Debug, Default)]
+pub struct Observed<'a> {
+    /// Every digest known of it; a model directory's `dirHash` is one.
+    pub identities: Vec<Identity>,
+    /// The bytes, where a scheme that cannot work on digests needs them.
+    pub content: Option<Cow<'a, [u8]>>,
+    /// Size in bytes.
+    pub size: Option<u64>,
+}
+
+impl Observed<'_> {
+    /// The digest of that algorithm over the artifact's bytes, if it was computed.
+    pub fn digest(&self, algorithm: Algorithm) -> Option<&crate::digest::Digest> {
+        self.identities.iter().find_map(|identity| match identity {
+            Identity::Content(digest) if digest.algorithm() == algorithm => Some(digest),
+            _ => None,
+        })
+    }
+}
