@@ -4,9 +4,9 @@
 //! The crate is layered, and imports go down only (`tests/it/tidy.rs` holds
 //! the table):
 //!
-//! - L0, types: [`digest`], [`time`], [`secret`], [`canon`], [`limits`]
+//! - L0, types: [`digest`], [`time`], [`secret`], [`canon`], [`shape`], [`limits`]
 //! - L1, bytes in and types out: [`crypto`], [`dsse`], [`statement`],
-//!   [`bundle`], [`reference`]
+//!   [`bundle`], [`sbom`], [`reference`]
 //! - L2, decisions: [`trust`], [`verify`]
 //! - L4, use cases: [`ops`]
 //! - L5, surfaces: [`cli`]
@@ -20,7 +20,9 @@ pub mod dsse;
 pub mod limits;
 pub mod ops;
 pub mod reference;
+pub mod sbom;
 pub mod secret;
+pub mod shape;
 pub mod statement;
 pub mod time;
 pub mod trust;
