@@ -8,6 +8,7 @@
 //! - L1, bytes in and types out: [`crypto`], [`dsse`], [`statement`],
 //!   [`bundle`], [`sbom`], [`reference`]
 //! - L2, decisions: [`trust`], [`verify`]
+//! - L3, adapters: [`durable`]
 //! - L4, use cases: [`ops`]
 //! - L5, surfaces: [`cli`]
 
@@ -17,6 +18,7 @@ pub mod cli;
 pub mod crypto;
 pub mod digest;
 pub mod dsse;
+pub mod durable;
 pub mod limits;
 pub mod ops;
 pub mod reference;

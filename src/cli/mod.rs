@@ -3,7 +3,9 @@
 //! One file per command, each with its arguments and a `run`; nothing here
 //! decides anything about trust.
 
+mod inspect;
 mod output;
+mod verdict;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -50,7 +52,7 @@ pub struct Global {
     pub config: Option<PathBuf>,
     /// How to print results
     #[arg(short = 'o', global = true, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
-    pub output: Format,
+    pub rendering: Format,
     /// Print errors and verdicts only
     #[arg(long, short, global = true)]
     pub quiet: bool,
@@ -77,6 +79,8 @@ pub enum Format {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Show what is in a bundle, without believing any of it
+    Inspect(inspect::Arguments),
     /// Write shell completions to standard output
     #[cfg(feature = "sign")]
     Completions(completions::Arguments),
@@ -101,6 +105,7 @@ pub fn main() -> ExitCode {
 
 fn dispatch(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
     match cli.command {
+        Command::Inspect(arguments) => arguments.run(output),
         #[cfg(feature = "sign")]
         Command::Completions(arguments) => arguments.run(output),
         #[cfg(feature = "sign")]

@@ -38,7 +38,7 @@ impl Output {
     pub fn new(global: &Global) -> Self {
         let color = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         Self {
-            format: global.output,
+            format: global.rendering,
             quiet: global.quiet,
             color,
             progress: !global.no_progress && !global.quiet && io::stderr().is_terminal(),

@@ -1,5 +1,6 @@
 use std::fmt;
 
+use crate::durable::FileError;
 use crate::reference::RefError;
 use crate::verify::Outcome;
 
@@ -114,6 +115,34 @@ impl From<RefError> for Failure {
             what: "cannot read the name".to_owned(),
             cause: Some(error.to_string()),
             hint,
+        }
+    }
+}
+
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        let hint = match &error {
+            FileError::Exists(_) => Some("choose another name, or add --force to replace it"),
+            FileError::NotAFile(_) => Some("name a regular file"),
+            FileError::TooLarge { .. } => {
+                Some("the limit keeps hostile input from filling the memory")
+            }
+            FileError::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+                Some("free some space; nothing was left half written")
+            }
+            FileError::Io { .. } => None,
+        };
+        // A file that is not there is a wrong argument; one that cannot be
+        // read or written just now may be tomorrow.
+        let exit = match &error {
+            FileError::Io { .. } if !error.is_not_found() => Exit::Undetermined,
+            _ => Exit::Usage,
+        };
+        Self {
+            exit,
+            what: "cannot use the file".to_owned(),
+            cause: Some(error.to_string()),
+            hint: hint.map(ToOwned::to_owned),
         }
     }
 }

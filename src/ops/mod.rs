@@ -2,6 +2,7 @@
 //! asked, and without printing.
 
 mod failure;
+pub mod inspect;
 mod system_clock;
 
 pub use failure::{Exit, Failure};

@@ -39,6 +39,9 @@ pub struct Observed<'a> {
     pub content: Option<Cow<'a, [u8]>>,
     /// Size in bytes.
     pub size: Option<u64>,
+    /// Files of a model that its identity leaves out (`.git/` and the other
+    /// default ignores): a statement about the identity does not cover them.
+    pub outside: Vec<String>,
 }
 
 impl Observed<'_> {
@@ -48,5 +51,10 @@ impl Observed<'_> {
             Identity::Content(digest) if digest.algorithm() == algorithm => Some(digest),
             _ => None,
         })
+    }
+
+    /// The files that no statement about the identity covers.
+    pub(super) fn never_covered(&self) -> Vec<String> {
+        self.outside.clone()
     }
 }

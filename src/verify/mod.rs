@@ -1,11 +1,15 @@
 //! From untrusted evidence to facts and a verdict: pure, synchronous, total.
 
+mod check;
 mod evidence;
 mod facts;
+mod keys;
+mod model;
 mod reason;
 mod stage;
 mod verdict;
 
+pub use check::{Checked, check};
 pub use evidence::{Evidence, EvidenceBody, Observed};
 pub use facts::{
     ArtifactFact, ArtifactKind, AttestationFact, Facts, ModelFacts, ModelFile, SignatureFact,

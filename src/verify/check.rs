@@ -1,0 +1,505 @@
+//! One piece of evidence against one artifact.
+
+use serde_json::{Map, Value};
+
+use super::evidence::{Evidence, EvidenceBody, Observed};
+use super::facts::{AttestationFact, SignatureFact, SignatureFormat, SignerKey, Verified};
+use super::keys::{self, Candidate};
+use super::reason::{Reason, ReasonCode};
+use super::verdict::EvidenceReport;
+use crate::bundle::{Bundle, BundleError, Content, Material};
+use crate::crypto::{SignatureError, sha256};
+use crate::digest::Digest;
+use crate::dsse::{self, Envelope};
+use crate::limits;
+use crate::statement::{self, Statement};
+use crate::trust::Authority;
+
+/// What became of all evidence under one policy's authorities.
+#[derive(Clone, Debug, Default)]
+pub struct Checked {
+    /// Signatures that hold.
+    pub signatures: Vec<Verified<SignatureFact>>,
+    /// Attestations that hold.
+    pub attestations: Vec<Verified<AttestationFact>>,
+    /// What became of each piece, in the order given.
+    pub reports: Vec<EvidenceReport>,
+}
+
+/// Verifies evidence.
+///
+/// For each piece, in this order, and the first that fails ends it:
+///
+/// 1. it is read as a bundle (sizes, one signature, one content, one material);
+/// 2. it is signed by a key, not by a certificate;
+/// 3. the key that its hint names, or where it names none every key, is one of
+///    an authority's, and of a version that still verifies;
+/// 4. the signature holds under that key's one scheme: of a message, over the
+///    artifact's digest as we computed it; of an envelope, over its
+///    pre-authentication encoding;
+/// 5. a message digest that the bundle states is the artifact's;
+/// 6. an envelope's payload type is in-toto's and its payload a statement;
+/// 7. one of the statement's subjects is the artifact, by digest; for an
+///    OpenSSF model signature every file it lists is there and the same;
+/// 8. it is a signature (message, cosign's `sign/v1`, OpenSSF) or else an
+///    attestation, never both.
+///
+/// It does not establish that the signer was allowed to sign this, nor when it
+/// signed: the first is the policy's to say, the second needs a trusted time.
+pub fn check(evidence: &[Evidence], artifact: &Observed<'_>, authorities: &[Authority]) -> Checked {
+    let mut checked = Checked::default();
+    for piece in evidence.iter().take(limits::EVIDENCE) {
+        let report = match examine(piece, artifact, authorities) {
+            Ok(found) => record(piece, found, &mut checked),
+            Err(rejection) => EvidenceReport {
+                origin: piece.origin.clone(),
+                kind: rejection.kind,
+                predicate_type: rejection.predicate_type,
+                signer: rejection.signer,
+                verified: false,
+                reasons: vec![*rejection.reason],
+                near_miss: rejection.near_miss,
+            },
+        };
+        checked.reports.push(report);
+    }
+    checked
+}
+
+/// A piece that holds.
+struct Found {
+    key: Candidate,
+    what: What,
+}
+
+enum What {
+    Signature {
+        format: SignatureFormat,
+        claims: Map<String, Value>,
+        uncovered: Vec<String>,
+    },
+    Attestation {
+        statement: Statement,
+        digest: Digest,
+        claims: Map<String, Value>,
+    },
+}
+
+/// A piece that does not.
+pub(super) struct Rejection {
+    pub(super) kind: &'static str,
+    pub(super) predicate_type: Option<String>,
+    pub(super) signer: Option<String>,
+    pub(super) reason: Box<Reason>,
+    pub(super) near_miss: Vec<String>,
+}
+
+impl Rejection {
+    pub(super) fn new(kind: &'static str, code: ReasonCode, detail: impl Into<String>) -> Self {
+        Self {
+            kind,
+            predicate_type: None,
+            signer: None,
+            reason: Box::new(Reason::new(code, detail)),
+            near_miss: Vec::new(),
+        }
+    }
+
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.reason.hint = hint.into();
+        self
+    }
+
+    pub(super) fn near(mut self, near: impl Into<String>) -> Self {
+        self.near_miss.push(near.into());
+        self
+    }
+
+    fn of(mut self, statement: &Statement) -> Self {
+        self.predicate_type = Some(statement.predicate_type.clone());
+        self
+    }
+
+    fn by(mut self, key: &Candidate) -> Self {
+        self.signer = Some(key.label());
+        self
+    }
+}
+
+fn record(piece: &Evidence, found: Found, checked: &mut Checked) -> EvidenceReport {
+    let mut report = EvidenceReport {
+        origin: piece.origin.clone(),
+        kind: "signature",
+        predicate_type: None,
+        signer: Some(found.key.label()),
+        verified: true,
+        reasons: Vec::new(),
+        near_miss: Vec::new(),
+    };
+    let key = SignerKey {
+        id: found.key.key.key_id.clone(),
+        path: found.key.key.path.clone(),
+        version: found.key.key.version,
+        state: found.key.key.state.as_str(),
+    };
+    // One key may speak for several authorities; the fact is told for each.
+    for authority in &found.key.authorities {
+        match &found.what {
+            What::Signature {
+                format,
+                claims,
+                uncovered,
+            } => checked.signatures.push(Verified::new(SignatureFact {
+                authority: authority.clone(),
+                key: key.clone(),
+                format: *format,
+                signed_at: None,
+                time_source: None,
+                claims: claims.clone(),
+                uncovered: uncovered.clone(),
+                origin: piece.origin.clone(),
+            })),
+            What::Attestation {
+                statement,
+                digest,
+                claims,
+            } => {
+                report.kind = "attestation";
+                report.predicate_type = Some(statement.predicate_type.clone());
+                checked.attestations.push(Verified::new(AttestationFact {
+                    predicate_type: statement.predicate_type.clone(),
+                    predicate: statement.predicate.clone(),
+                    authority: authority.clone(),
+                    key: key.clone(),
+                    signed_at: None,
+                    digest: *digest,
+                    claims: claims.clone(),
+                    origin: piece.origin.clone(),
+                }));
+            }
+        }
+    }
+    report
+}
+
+fn examine(
+    piece: &Evidence,
+    artifact: &Observed<'_>,
+    authorities: &[Authority],
+) -> Result<Found, Rejection> {
+    match &piece.body {
+        EvidenceBody::Bundle(json) => {
+            // Step 1.
+            let bundle = Bundle::parse(json).map_err(|error| malformed(&error))?;
+            bundle_content(&bundle, artifact, authorities)
+        }
+        EvidenceBody::Signature(signature) => {
+            let candidates = keys::candidates(authorities, "")?;
+            let key = message(&candidates, signature, artifact)?;
+            Ok(Found {
+                key,
+                what: What::Signature {
+                    format: SignatureFormat::Raw,
+                    claims: Map::new(),
+                    uncovered: Vec::new(),
+                },
+            })
+        }
+        EvidenceBody::Foreign(what) => Err(Rejection::new(
+            "unreadable",
+            ReasonCode::FormatNotAllowed,
+            format!("{what} is listed but not verified by this version"),
+        )),
+        EvidenceBody::Malformed(why) => Err(Rejection::new(
+            "unreadable",
+            ReasonCode::BundleMalformed,
+            why.clone(),
+        )),
+    }
+}
+
+fn malformed(error: &BundleError) -> Rejection {
+    Rejection::new("unreadable", ReasonCode::BundleMalformed, error.to_string())
+        .hint("obreia inspect shows what a bundle holds")
+}
+
+fn bundle_content(
+    bundle: &Bundle,
+    artifact: &Observed<'_>,
+    authorities: &[Authority],
+) -> Result<Found, Rejection> {
+    // Step 2.
+    let hint = match &bundle.material {
+        Material::PublicKey { hint } => hint,
+        Material::Certificates(_) => {
+            return Err(Rejection::new(
+                "signature",
+                ReasonCode::FormatNotAllowed,
+                "signed by a certificate; this version verifies signatures by keys",
+            ));
+        }
+    };
+    // Step 3.
+    let candidates = keys::candidates(authorities, hint)?;
+    match &bundle.content {
+        Content::Message { digest, signature } => {
+            // Steps 4 and 5.
+            let key = match message(&candidates, signature, artifact) {
+                Ok(key) => key,
+                Err(rejection) => {
+                    return Err(another_artifact(
+                        rejection,
+                        digest.as_ref(),
+                        signature,
+                        &candidates,
+                        artifact,
+                    ));
+                }
+            };
+            if let Some(stated) = digest
+                && artifact
+                    .digest(stated.algorithm())
+                    .is_some_and(|ours| ours != stated)
+            {
+                return Err(Rejection::new(
+                    "signature",
+                    ReasonCode::MessageDigestMismatch,
+                    format!("the bundle states {stated}, which is not what it signed"),
+                )
+                .by(&key)
+                .hint("the bundle was altered after signing; get it again from its source"));
+            }
+            Ok(Found {
+                key,
+                what: What::Signature {
+                    format: SignatureFormat::Bundle,
+                    claims: Map::new(),
+                    uncovered: artifact.never_covered(),
+                },
+            })
+        }
+        Content::Envelope(envelope) => statement(&candidates, envelope, artifact),
+    }
+}
+
+/// Step 4 for a message: the first candidate whose scheme accepts.
+fn message(
+    candidates: &[Candidate],
+    signature: &[u8],
+    artifact: &Observed<'_>,
+) -> Result<Candidate, Rejection> {
+    let mut last = None;
+    for candidate in candidates {
+        let (key, scheme) = (&candidate.key.public_key, candidate.key.scheme);
+        let result = match scheme.hash() {
+            Some(hash) => match artifact.digest(hash) {
+                Some(digest) => scheme.verify_digest(key, digest, signature),
+                None => {
+                    last = Some(
+                        Rejection::new(
+                            "signature",
+                            ReasonCode::SchemeMismatch,
+                            format!(
+                                "{scheme} signs a {} digest of the artifact, which is not at hand",
+                                hash.name()
+                            ),
+                        )
+                        .hint("verify the bytes themselves instead of a digest"),
+                    );
+                    continue;
+                }
+            },
+            None => match &artifact.content {
+                Some(bytes) => scheme.verify(key, bytes, signature),
+                None => {
+                    last = Some(needs_bytes(artifact));
+                    continue;
+                }
+            },
+        };
+        match result {
+            Ok(()) => return Ok(candidate.clone()),
+            Err(error) => last = Some(rejected(&error, candidate)),
+        }
+    }
+    Err(last.unwrap_or_else(keys::nobody))
+}
+
+fn needs_bytes(artifact: &Observed<'_>) -> Rejection {
+    match artifact.size {
+        Some(size) if size > limits::ED25519_MESSAGE => Rejection::new(
+            "signature",
+            ReasonCode::MessageTooLarge,
+            format!(
+                "ed25519 signs the message itself: {size} bytes, of which at most {} are taken into memory",
+                limits::ED25519_MESSAGE
+            ),
+        )
+        .hint("sign with obreia, which signs a statement about the digest, or with an ECDSA key"),
+        _ => Rejection::new(
+            "signature",
+            ReasonCode::SchemeMismatch,
+            "ed25519 signs the message itself, and only a digest is at hand",
+        )
+        .hint("verify the bytes themselves instead of a digest"),
+    }
+}
+
+fn rejected(error: &SignatureError, candidate: &Candidate) -> Rejection {
+    let code = match error {
+        SignatureError::Invalid => ReasonCode::SignatureInvalid,
+        SignatureError::KeyMismatch { .. }
+        | SignatureError::NeedsMessage
+        | SignatureError::WrongHash { .. } => ReasonCode::SchemeMismatch,
+    };
+    Rejection::new("signature", code, error.to_string()).near(format!(
+        "checked as {} with {}",
+        candidate.key.scheme,
+        candidate.label()
+    ))
+}
+
+/// Turns "does not hold" into "holds, but for another artifact" where that is so.
+fn another_artifact(
+    rejection: Rejection,
+    stated: Option<&Digest>,
+    signature: &[u8],
+    candidates: &[Candidate],
+    artifact: &Observed<'_>,
+) -> Rejection {
+    let Some(stated) = stated else {
+        return rejection;
+    };
+    let Some(ours) = artifact.digest(stated.algorithm()) else {
+        return rejection;
+    };
+    if ours == stated {
+        return rejection;
+    }
+    let holds = candidates.iter().find(|c| {
+        c.key
+            .scheme
+            .verify_digest(&c.key.public_key, stated, signature)
+            .is_ok()
+    });
+    match holds {
+        Some(candidate) => Rejection::new(
+            "signature",
+            ReasonCode::DigestMismatch,
+            format!("the signature is about {stated}, the artifact is {ours}"),
+        )
+        .by(candidate)
+        .near("the signature itself is valid: it belongs to other bytes"),
+        None => rejection.near(format!(
+            "the bundle says it is about {stated}, the artifact is {ours}"
+        )),
+    }
+}
+
+/// Steps 4, 6, 7 and 8 for an envelope.
+fn statement(
+    candidates: &[Candidate],
+    envelope: &Envelope,
+    artifact: &Observed<'_>,
+) -> Result<Found, Rejection> {
+    let key = envelope_signer(candidates, envelope)?;
+    if envelope.payload_type != dsse::IN_TOTO {
+        return Err(Rejection::new(
+            "attestation",
+            ReasonCode::PayloadType,
+            format!(
+                "the envelope's payloadType is {:?}, expected {:?}",
+                envelope.payload_type.chars().take(128).collect::<String>(),
+                dsse::IN_TOTO
+            ),
+        )
+        .by(&key));
+    }
+    let statement = Statement::parse(&envelope.payload).map_err(|error| {
+        Rejection::new(
+            "attestation",
+            ReasonCode::StatementMalformed,
+            error.to_string(),
+        )
+        .by(&key)
+    })?;
+    if super::model::is_model_signature(&statement) {
+        let uncovered = super::model::check(&statement, artifact)
+            .map_err(|rejection| rejection.of(&statement).by(&key))?;
+        return Ok(Found {
+            key,
+            what: What::Signature {
+                format: SignatureFormat::Oms,
+                claims: Map::new(),
+                uncovered,
+            },
+        });
+    }
+    let claims = subject_claims(&statement, artifact).ok_or_else(|| {
+        let theirs: Vec<_> = statement
+            .subject
+            .iter()
+            .take(4)
+            .flat_map(|s| s.digest.iter().map(|(name, hex)| format!("{name}:{hex}")))
+            .collect();
+        let ours: Vec<_> = artifact
+            .identities
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        Rejection::new(
+            if statement.predicate_type == statement::COSIGN_SIGN {
+                "signature"
+            } else {
+                "attestation"
+            },
+            ReasonCode::DigestMismatch,
+            format!(
+                "the statement is about {}, the artifact is {}",
+                theirs.join(", "),
+                ours.join(", ")
+            ),
+        )
+        .of(&statement)
+        .by(&key)
+    })?;
+    let what = if statement.predicate_type == statement::COSIGN_SIGN {
+        What::Signature {
+            format: SignatureFormat::Bundle,
+            claims,
+            uncovered: artifact.never_covered(),
+        }
+    } else {
+        What::Attestation {
+            digest: sha256(&envelope.payload),
+            statement,
+            claims,
+        }
+    };
+    Ok(Found { key, what })
+}
+
+fn envelope_signer(candidates: &[Candidate], envelope: &Envelope) -> Result<Candidate, Rejection> {
+    let pae = envelope.pae();
+    let mut last = None;
+    for candidate in candidates {
+        match candidate
+            .key
+            .scheme
+            .verify(&candidate.key.public_key, &pae, &envelope.signature)
+        {
+            Ok(()) => return Ok(candidate.clone()),
+            Err(error) => last = Some(rejected(&error, candidate)),
+        }
+    }
+    Err(last.unwrap_or_else(keys::nobody))
+}
+
+/// The signed annotations of the subject that is the artifact, or `None` where none is.
+fn subject_claims(statement: &Statement, artifact: &Observed<'_>) -> Option<Map<String, Value>> {
+    statement
+        .subject
+        .iter()
+        .find(|subject| subject.is(&artifact.identities))
+        .map(|subject| subject.annotations.clone())
+}

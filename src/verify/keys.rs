@@ -1,0 +1,110 @@
+//! Which trusted keys a signature may be by.
+
+use super::check::Rejection;
+use super::reason::ReasonCode;
+use crate::trust::{Authority, TrustedKey};
+
+/// A trusted key and every authority that it speaks for.
+#[derive(Clone, Debug)]
+pub(super) struct Candidate {
+    pub(super) key: TrustedKey,
+    pub(super) authorities: Vec<String>,
+}
+
+impl Candidate {
+    pub(super) fn label(&self) -> String {
+        let path = match self.key.version {
+            Some(version) if !self.key.path.contains("?version=") => {
+                format!("{}?version={version}", self.key.path)
+            }
+            _ => self.key.path.clone(),
+        };
+        format!("{} ({path})", self.authorities.join(", "))
+    }
+}
+
+/// The keys that the hint leaves possible.
+///
+/// A hint in a form that names a key (base64 or hex of 32 bytes) rules out
+/// every key that it does not name. Any other text rules out nothing.
+pub(super) fn candidates(
+    authorities: &[Authority],
+    hint: &str,
+) -> Result<Vec<Candidate>, Rejection> {
+    let mut all: Vec<Candidate> = Vec::new();
+    for authority in authorities {
+        for key in &authority.keys {
+            match all.iter_mut().find(|c| c.key == *key) {
+                Some(known) => known.authorities.push(authority.name.clone()),
+                None => all.push(Candidate {
+                    key: key.clone(),
+                    authorities: vec![authority.name.clone()],
+                }),
+            }
+        }
+    }
+    if names_a_key(hint) {
+        let trusted = all
+            .iter()
+            .map(|c| {
+                format!(
+                    "{} with hint {}",
+                    c.label(),
+                    c.key.public_key.sigstore_hint()
+                )
+            })
+            .collect::<Vec<_>>();
+        all.retain(|c| {
+            let key = &c.key.public_key;
+            hint == key.sigstore_hint()
+                || hint == key.id().hex()
+                || hint == key.model_signing_hint()
+        });
+        if all.is_empty() {
+            let mut rejection = Rejection::new(
+                "signature",
+                ReasonCode::KeyNotTrusted,
+                format!("signed by a key with hint {hint}, which is no authority's"),
+            )
+            .hint("add the key to an authority of the policy, or verify with the key that signed");
+            for key in trusted.into_iter().take(8) {
+                rejection = rejection.near(format!("trusted: {key}"));
+            }
+            return Err(rejection);
+        }
+    }
+    if let Some(retired) = all.iter().find(|c| !c.key.state.verifies())
+        && all.iter().all(|c| !c.key.state.verifies())
+    {
+        return Err(Rejection::new(
+            "signature",
+            ReasonCode::KeyRevoked,
+            format!("signed by {}, which is retired", retired.label()),
+        )
+        .hint("sign again with the key's active version"));
+    }
+    all.retain(|c| c.key.state.verifies());
+    if all.is_empty() {
+        return Err(nobody());
+    }
+    Ok(all)
+}
+
+/// No authority has a key at all.
+pub(super) fn nobody() -> Rejection {
+    Rejection::new(
+        "signature",
+        ReasonCode::KeyNotTrusted,
+        "no authority of the policy has a key",
+    )
+}
+
+fn names_a_key(hint: &str) -> bool {
+    let hex = hint.len() == 64 && hint.bytes().all(|b| b.is_ascii_hexdigit());
+    let base64 = hint.len() == 44
+        && hint.ends_with('=')
+        && hint[..43]
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/'));
+    hex || base64
+}
