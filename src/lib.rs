@@ -9,12 +9,13 @@
 //!   [`bundle`], [`sbom`], [`reference`]
 //! - L2, decisions: [`trust`], [`verify`]
 //! - L3, adapters: [`durable`]
-//! - L4, use cases: [`ops`]
+//! - L4, use cases: [`ops`], [`config`]
 //! - L5, surfaces: [`cli`]
 
 pub mod bundle;
 pub mod canon;
 pub mod cli;
+pub mod config;
 pub mod crypto;
 pub mod digest;
 pub mod dsse;

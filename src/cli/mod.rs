@@ -3,6 +3,8 @@
 //! One file per command, each with its arguments and a `run`; nothing here
 //! decides anything about trust.
 
+mod config;
+mod context;
 mod inspect;
 mod output;
 mod verdict;
@@ -12,6 +14,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use context::Context;
 pub use output::Output;
 
 use crate::ops::{Exit, Failure};
@@ -79,6 +82,8 @@ pub enum Format {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Show the configuration in force
+    Config(config::Arguments),
     /// Show what is in a bundle, without believing any of it
     Inspect(inspect::Arguments),
     /// Write shell completions to standard output
@@ -104,7 +109,9 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
+    let context = Context::new(&cli.global);
     match cli.command {
+        Command::Config(arguments) => arguments.run(&context, output),
         Command::Inspect(arguments) => arguments.run(output),
         #[cfg(feature = "sign")]
         Command::Completions(arguments) => arguments.run(output),

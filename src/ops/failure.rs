@@ -1,5 +1,6 @@
 use std::fmt;
 
+use crate::config::ConfigError;
 use crate::durable::FileError;
 use crate::reference::RefError;
 use crate::verify::Outcome;
@@ -144,5 +145,13 @@ impl From<FileError> for Failure {
             cause: Some(error.to_string()),
             hint: hint.map(ToOwned::to_owned),
         }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::new(Exit::Config, "no usable configuration")
+            .hint(error.hint())
+            .cause(error)
     }
 }

@@ -1,0 +1,44 @@
+use std::path::PathBuf;
+
+use super::Global;
+use crate::config::{Config, Environment};
+use crate::ops::{Failure, SystemClock};
+use crate::time::{Clock, Timestamp};
+
+/// What every command knows of its process: environment, configuration, time.
+#[derive(Debug)]
+pub struct Context {
+    /// The environment at start.
+    pub environment: Environment,
+    /// Whether no network connection may be opened.
+    pub offline: bool,
+    config_file: Option<PathBuf>,
+}
+
+impl Context {
+    /// From the global options and the process.
+    pub fn new(global: &Global) -> Self {
+        Self {
+            environment: Environment::of_process(),
+            offline: global.offline,
+            config_file: global.config.clone(),
+        }
+    }
+
+    /// The configuration in force. Read when asked for, so that a command that
+    /// needs none works beside a broken one.
+    ///
+    /// # Errors
+    /// Where it is invalid (exit 3).
+    pub fn config(&self) -> Result<Config, Failure> {
+        Ok(Config::load(
+            self.config_file.as_deref(),
+            &self.environment,
+        )?)
+    }
+
+    /// The present time.
+    pub fn now(&self) -> Timestamp {
+        SystemClock.now()
+    }
+}
