@@ -37,7 +37,7 @@ pub enum Shape {
     /// An array of such values.
     List(&'static Shape),
     /// An array with at least one such value.
-    Some(&'static Shape),
+    NonEmpty(&'static Shape),
     /// An object whose values are such.
     Map(&'static Shape),
     /// An object with these members; others are not looked at.
@@ -108,7 +108,7 @@ impl Shape {
             (Self::OneOf(allowed), Value::String(s)) if allowed.contains(&s.as_str()) => {}
             (Self::Count, Value::Number(n)) if n.is_u64() => {}
             (Self::Digests, Value::Object(map)) if !map.is_empty() => digests(map, path, found),
-            (Self::List(item) | Self::Some(item), Value::Array(items))
+            (Self::List(item) | Self::NonEmpty(item), Value::Array(items))
                 if !items.is_empty() || matches!(self, Self::List(_)) =>
             {
                 for (index, value) in items.iter().enumerate() {
@@ -155,7 +155,7 @@ impl Shape {
             Self::Number => "a number".into(),
             Self::Digests => "an object of digests by algorithm, with at least one".into(),
             Self::List(_) => "an array".into(),
-            Self::Some(_) => "an array with at least one entry".into(),
+            Self::NonEmpty(_) => "an array with at least one entry".into(),
             Self::Map(_) | Self::Open(_) | Self::Closed(_) => "an object".into(),
             Self::TextOr(text, other) => format!("{} or {}", text.expected(), other.expected()),
         }
@@ -210,7 +210,7 @@ mod tests {
         required("at", &TIME),
         optional("by", &URI),
         nullable("digest", &Shape::Digests),
-        optional("tags", &Shape::Some(&Shape::OneOf(&["a", "b"]))),
+        optional("tags", &Shape::NonEmpty(&Shape::OneOf(&["a", "b"]))),
     ]);
 
     fn found(value: &Value) -> Vec<(String, String)> {

@@ -1,5 +1,7 @@
 //! in-toto statements (in-toto attestation framework, Statement v1).
 
+pub mod predicate;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

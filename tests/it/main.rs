@@ -11,4 +11,5 @@
 )]
 
 mod harness;
+mod predicate;
 mod sbom;

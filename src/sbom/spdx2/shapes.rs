@@ -1,7 +1,9 @@
 //! The members of an SPDX 2.3 document (clauses 6 to 12 and the JSON
 //! serialisation), as a table of our own.
 
-use crate::shape::Shape::{self, Bool, Checked, Closed, Count, List, Map, Name, OneOf, Some, Text};
+use crate::shape::Shape::{
+    self, Bool, Checked, Closed, Count, List, Map, Name, NonEmpty, OneOf, Text,
+};
 use crate::shape::{optional, required, text};
 
 pub(super) const DOCUMENT: Shape = Closed(&[
@@ -26,7 +28,7 @@ pub(super) const DOCUMENT: Shape = Closed(&[
 
 const CREATION: Shape = Closed(&[
     required("created", &UTC),
-    required("creators", &Some(&AGENT)),
+    required("creators", &NonEmpty(&AGENT)),
     optional("comment", &Text),
     optional("licenseListVersion", &Text),
 ]);
@@ -65,7 +67,7 @@ const PACKAGE: Shape = Closed(&[
 const FILE: Shape = Closed(&[
     required("SPDXID", &ID),
     required("fileName", &Name),
-    required("checksums", &Some(&CHECKSUM)),
+    required("checksums", &NonEmpty(&CHECKSUM)),
     optional("annotations", &List(&ANNOTATION)),
     optional("artifactOfs", &List(&Map(&Shape::Any))),
     optional("attributionTexts", &List(&Text)),
@@ -83,7 +85,7 @@ const FILE: Shape = Closed(&[
 const SNIPPET: Shape = Closed(&[
     required("SPDXID", &ID),
     required("snippetFromFile", &Name),
-    required("ranges", &Some(&RANGE)),
+    required("ranges", &NonEmpty(&RANGE)),
     optional("annotations", &List(&ANNOTATION)),
     optional("attributionTexts", &List(&Text)),
     optional("comment", &Text),
