@@ -30,6 +30,11 @@ pub fn is_rfc3339(s: &str) -> bool {
         }
 }
 
+/// Whether it is a time in UTC to the second, as SPDX writes it: `2026-11-21T10:00:00Z`.
+pub fn is_utc(s: &str) -> bool {
+    s.len() == "2026-11-21T10:00:00Z".len() && s.ends_with('Z') && is_rfc3339(s)
+}
+
 /// Whether it is a day that the calendar has, written `2026-11-21`.
 pub fn is_date(s: &str) -> bool {
     let Some([year, month, day]) =
