@@ -7,19 +7,22 @@
 //! - L0, types: [`digest`], [`time`], [`secret`], [`canon`], [`shape`], [`limits`]
 //! - L1, bytes in and types out: [`crypto`], [`dsse`], [`statement`],
 //!   [`bundle`], [`sbom`], [`reference`]
-//! - L2, decisions: [`trust`], [`verify`]
-//! - L3, adapters: [`durable`]
+//! - L2, decisions: [`trust`], [`verify`], [`custody`]
+//! - L3, ports and their adapters: [`keys`], [`audit`], [`durable`]
 //! - L4, use cases: [`ops`], [`config`]
 //! - L5, surfaces: [`cli`]
 
+pub mod audit;
 pub mod bundle;
 pub mod canon;
 pub mod cli;
 pub mod config;
 pub mod crypto;
+pub mod custody;
 pub mod digest;
 pub mod dsse;
 pub mod durable;
+pub mod keys;
 pub mod limits;
 pub mod ops;
 pub mod reference;

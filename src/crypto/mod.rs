@@ -1,12 +1,16 @@
-//! Cryptography: hashes, public keys and signature verification, on aws-lc-rs alone.
+//! Cryptography: hashes, keys, signatures and their verification, on aws-lc-rs alone.
 //!
-//! Nothing in this module touches the random generator: verifying must not
-//! pay for its start.
+//! Nothing here but private keys touches the random generator: verifying must
+//! not pay for its start.
 
 mod hash;
+#[cfg(feature = "sign")]
+mod private;
 mod public_key;
 mod scheme;
 
 pub use hash::{Hasher, MultiHasher, sha256};
+#[cfg(feature = "sign")]
+pub use private::{PrivateKey, PrivateKeyError};
 pub use public_key::{KeyError, KeyKind, PublicKey};
 pub use scheme::{Scheme, SignatureError};

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use der::asn1::{ObjectIdentifier, UintRef};
 use der::{Decode, Reader, SliceReader};
-use spki::SubjectPublicKeyInfoRef;
+use spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 
 use super::hash::sha256;
 use super::scheme::Scheme;
@@ -146,29 +146,36 @@ impl fmt::Debug for PublicKey {
 }
 
 fn kind_of(spki: &SubjectPublicKeyInfoRef<'_>) -> Result<KeyKind, KeyError> {
-    let oid = spki.algorithm.oid;
-    match oid {
+    if let Some(kind) = kind_of_algorithm(&spki.algorithm)? {
+        return Ok(kind);
+    }
+    let bits = rsa_bits(spki.subject_public_key.raw_bytes())?;
+    if (2048..=8192).contains(&bits) {
+        Ok(KeyKind::Rsa { bits })
+    } else {
+        Err(KeyError::RsaSize(bits))
+    }
+}
+
+/// The family and curve that an `AlgorithmIdentifier` names; `None` for RSA,
+/// whose size only the key tells.
+pub(super) fn kind_of_algorithm(
+    algorithm: &AlgorithmIdentifierRef<'_>,
+) -> Result<Option<KeyKind>, KeyError> {
+    match algorithm.oid {
         EC_PUBLIC_KEY => {
-            let curve = spki
-                .algorithm
+            let curve = algorithm
                 .parameters_oid()
                 .map_err(|_| KeyError::UnsupportedCurve("explicit parameters".to_owned()))?;
             match curve {
-                P256 => Ok(KeyKind::EcP256),
-                P384 => Ok(KeyKind::EcP384),
-                P521 => Ok(KeyKind::EcP521),
+                P256 => Ok(Some(KeyKind::EcP256)),
+                P384 => Ok(Some(KeyKind::EcP384)),
+                P521 => Ok(Some(KeyKind::EcP521)),
                 other => Err(KeyError::UnsupportedCurve(other.to_string())),
             }
         }
-        ED25519 => Ok(KeyKind::Ed25519),
-        RSA => {
-            let bits = rsa_bits(spki.subject_public_key.raw_bytes())?;
-            if (2048..=8192).contains(&bits) {
-                Ok(KeyKind::Rsa { bits })
-            } else {
-                Err(KeyError::RsaSize(bits))
-            }
-        }
+        ED25519 => Ok(Some(KeyKind::Ed25519)),
+        RSA => Ok(None),
         other => Err(KeyError::UnsupportedAlgorithm(other.to_string())),
     }
 }

@@ -79,18 +79,25 @@ impl Scheme {
         signature: &[u8],
     ) -> Result<(), SignatureError> {
         self.check_key(key)?;
-        let hash = self.hash().ok_or(SignatureError::NeedsMessage)?;
-        if digest.algorithm() != hash {
-            return Err(SignatureError::WrongHash {
-                wanted: hash,
-                found: digest.algorithm(),
-            });
-        }
-        let digest = aws_lc_rs::digest::Digest::import_less_safe(digest.bytes(), native(hash))
-            .map_err(|_| SignatureError::Invalid)?;
+        self.check_digest(digest)?;
+        let digest =
+            aws_lc_rs::digest::Digest::import_less_safe(digest.bytes(), native(digest.algorithm()))
+                .map_err(|_| SignatureError::Invalid)?;
         UnparsedPublicKey::new(self.native(), key.spki_der())
             .verify_digest(&digest, signature)
             .map_err(|_| SignatureError::Invalid)
+    }
+
+    /// Whether `digest` is one that this scheme signs.
+    pub(super) fn check_digest(self, digest: &Digest) -> Result<(), SignatureError> {
+        let wanted = self.hash().ok_or(SignatureError::NeedsMessage)?;
+        if digest.algorithm() == wanted {
+            return Ok(());
+        }
+        Err(SignatureError::WrongHash {
+            wanted,
+            found: digest.algorithm(),
+        })
     }
 
     fn check_key(self, key: &PublicKey) -> Result<(), SignatureError> {
@@ -116,6 +123,28 @@ impl Scheme {
             Self::RsaPss(Algorithm::Sha256) => &signature::RSA_PSS_2048_8192_SHA256,
             Self::RsaPss(Algorithm::Sha384) => &signature::RSA_PSS_2048_8192_SHA384,
             Self::RsaPss(Algorithm::Sha512) => &signature::RSA_PSS_2048_8192_SHA512,
+        }
+    }
+}
+
+impl Scheme {
+    /// The scheme that is written so, or `None`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let hash = Algorithm::from_name;
+        match name {
+            "ecdsa-p256-sha256" => Some(Self::EcdsaP256Sha256),
+            "ecdsa-p384-sha384" => Some(Self::EcdsaP384Sha384),
+            "ecdsa-p521-sha512" => Some(Self::EcdsaP521Sha512),
+            "ed25519" => Some(Self::Ed25519),
+            _ => {
+                if let Some(rest) = name.strip_prefix("rsa-pkcs1-") {
+                    hash(rest).map(Self::RsaPkcs1)
+                } else {
+                    name.strip_prefix("rsa-pss-")
+                        .and_then(hash)
+                        .map(Self::RsaPss)
+                }
+            }
         }
     }
 }

@@ -1,0 +1,190 @@
+use std::time::Duration;
+
+use super::record::{Recorder, Subject};
+use super::{KeyFault, Signer};
+use crate::audit::{KeyRecord, Receipt};
+use crate::crypto::{PublicKey, Scheme, sha256};
+use crate::custody::{self, Caller, Decision, KeyInfo, Request};
+use crate::digest::Digest;
+use crate::time::Clock;
+
+/// An opened key version; the only thing that uses it is [`Key::perform`].
+pub struct Key {
+    signer: Box<dyn Signer>,
+    recorder: Recorder,
+    clock: std::sync::Arc<dyn Clock>,
+    deadline: Duration,
+}
+
+/// What is to be done with a key.
+#[derive(Clone, Copy, Debug)]
+pub enum Operation<'a> {
+    /// Sign.
+    Sign(SignInput<'a>),
+}
+
+/// What is to be signed.
+#[derive(Clone, Copy, Debug)]
+pub enum SignInput<'a> {
+    /// A message.
+    Message(&'a [u8]),
+    /// A message of which only the digest is known, in the scheme's hash;
+    /// never for Ed25519.
+    Digest(Digest),
+}
+
+/// What was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Performed {
+    /// Signed.
+    Signed(Signed),
+}
+
+/// A signature, verified with the key's own public key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed {
+    /// The signature's bytes: ASN.1 DER for ECDSA, raw for the others.
+    pub signature: Vec<u8>,
+    /// The scheme it was made under.
+    pub scheme: Scheme,
+    /// Its record in the audit log; `None` where no state folder is
+    /// configured, so that there is no log.
+    pub receipt: Option<Receipt>,
+}
+
+impl Key {
+    pub(super) fn new(
+        signer: Box<dyn Signer>,
+        recorder: Recorder,
+        clock: std::sync::Arc<dyn Clock>,
+        deadline: Duration,
+    ) -> Self {
+        Self {
+            signer,
+            recorder,
+            clock,
+            deadline,
+        }
+    }
+
+    /// What is known of it.
+    pub fn info(&self) -> &KeyInfo {
+        self.signer.key()
+    }
+
+    /// Its public key.
+    pub fn public_key(&self) -> &PublicKey {
+        self.signer.public_key()
+    }
+
+    /// The one scheme it signs under.
+    pub fn scheme(&self) -> Scheme {
+        self.signer.scheme()
+    }
+
+    /// Uses the key:
+    ///
+    /// 1. custody decides, and a denial is recorded;
+    /// 2. the intent is durable in the audit log;
+    /// 3. the provider signs, within the deadline;
+    /// 4. the signature is verified with the public key as of opening;
+    /// 5. the outcome is durable in the audit log.
+    ///
+    /// Only then is the signature handed out; one that fails in 4 or 5 is
+    /// thrown away.
+    ///
+    /// # Errors
+    /// `KeyFault`: `NotPermitted` from custody, `Audit` when the log does not
+    /// take a record, `Deadline`, `SelfCheck`, and what the provider says.
+    pub async fn perform(
+        &self,
+        operation: Operation<'_>,
+        caller: &Caller,
+    ) -> Result<Performed, KeyFault> {
+        let Operation::Sign(input) = operation;
+        self.sign(input, caller).await.map(Performed::Signed)
+    }
+
+    /// [`Key::perform`] for [`Operation::Sign`].
+    ///
+    /// # Errors
+    /// As [`Key::perform`].
+    pub async fn sign(&self, input: SignInput<'_>, caller: &Caller) -> Result<Signed, KeyFault> {
+        let info = self.signer.key();
+        let decision = custody::decide(&Request {
+            operation: custody::Operation::Sign,
+            key: Some(info),
+            caller,
+            now: self.clock.now(),
+        });
+        let subject = Subject {
+            operation: custody::Operation::Sign,
+            key: Some(KeyRecord::from(info)),
+            provider: Some(info.provider),
+            caller,
+            decision: &decision,
+            payload: Some(match input {
+                SignInput::Message(message) => sha256(message),
+                SignInput::Digest(digest) => digest,
+            }),
+        };
+        if let Decision::Deny { rule, why } = &decision {
+            self.recorder.denied(&subject).await?;
+            return Err(KeyFault::NotPermitted {
+                rule,
+                why: why.clone(),
+            });
+        }
+        let pending = self.recorder.begin(&subject).await?;
+        match self.checked(input).await {
+            Ok(signature) => Ok(Signed {
+                signature,
+                scheme: self.signer.scheme(),
+                receipt: self.recorder.end(pending, "ok", None).await?,
+            }),
+            Err(fault) => {
+                self.recorder.end(pending, fault.code(), None).await?;
+                Err(fault)
+            }
+        }
+    }
+
+    async fn checked(&self, input: SignInput<'_>) -> Result<Vec<u8>, KeyFault> {
+        let signing = async {
+            match input {
+                SignInput::Message(message) => self.signer.sign(message).await,
+                SignInput::Digest(digest) => match self.signer.prehashed() {
+                    Some(signer) => signer.sign_digest(&digest).await,
+                    None => Err(KeyFault::BadRequest {
+                        key: self.signer.key().to_string(),
+                        why: format!(
+                            "{} signs the message itself; its digest is not enough",
+                            self.signer.scheme()
+                        ),
+                    }),
+                },
+            }
+        };
+        let signature = tokio::time::timeout(self.deadline, signing)
+            .await
+            .map_err(|_| KeyFault::Deadline {
+                provider: self.signer.key().provider,
+                seconds: self.deadline.as_secs(),
+            })??;
+        let (scheme, public) = (self.signer.scheme(), self.signer.public_key());
+        match input {
+            SignInput::Message(message) => scheme.verify(public, message, &signature),
+            SignInput::Digest(digest) => scheme.verify_digest(public, &digest, &signature),
+        }
+        .map_err(|_| KeyFault::SelfCheck {
+            key: self.signer.key().to_string(),
+        })?;
+        Ok(signature)
+    }
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Key({}, {:?})", self.info(), self.public_key())
+    }
+}

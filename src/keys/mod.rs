@@ -1,0 +1,47 @@
+//! Keys: opened, used and administered through one pipeline.
+//!
+//! Providers are adapters, private to this module. Everybody else sees
+//! [`Keyring`] and [`Key`]; each use of a key goes *custody → audit intent
+//! durable → deadline(provider) → self-check → audit outcome*, and nothing
+//! hands out a signer without it.
+
+mod fault;
+mod file;
+mod keyring;
+mod reader;
+mod registry;
+
+#[cfg(feature = "sign")]
+mod administer;
+#[cfg(feature = "sign")]
+mod id;
+#[cfg(feature = "sign")]
+mod key;
+#[cfg(feature = "sign")]
+mod open;
+#[cfg(feature = "sign")]
+mod port;
+#[cfg(feature = "sign")]
+mod record;
+#[cfg(feature = "sign")]
+mod software;
+
+#[cfg(all(test, feature = "sign"))]
+mod contract;
+
+pub use fault::{Damage, FaultClass, KeyFault, Stored};
+pub use keyring::{Keyring, Settings};
+pub use reader::KeyReader;
+
+#[cfg(feature = "sign")]
+pub use administer::{Administer, NewKey};
+#[cfg(feature = "sign")]
+pub use key::{Key, Operation, Performed, SignInput, Signed};
+#[cfg(feature = "sign")]
+pub use port::{
+    Described, DescribedVersion, GenerateKey, KeyProvider, Lifecycle, Locked, PrehashSigner,
+    Signer, Unlock, UnlockError,
+};
+
+/// A future that a port's method returns, boxed so that ports are objects.
+pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -1,0 +1,222 @@
+use super::{BoxFuture, KeyFault, KeyReader, NewKey};
+use crate::crypto::{KeyKind, PrivateKey, PublicKey, Scheme};
+use crate::custody::{KeyInfo, KeyState, Purpose};
+use crate::digest::Digest;
+use crate::reference::{KeyPath, KeyRef};
+use crate::secret::Secret;
+use crate::time::{Span, Timestamp};
+use crate::trust::VersionState;
+
+/// One opened key version.
+pub trait Signer: Send + Sync {
+    /// What is known of it.
+    fn key(&self) -> &KeyInfo;
+
+    /// Its public key, as of opening.
+    fn public_key(&self) -> &PublicKey;
+
+    /// The one scheme it signs under.
+    fn scheme(&self) -> Scheme;
+
+    /// Signs `message`; the implementor hashes. Not idempotent: two calls may
+    /// give two signatures. A key that was disabled or replaced since it was
+    /// opened does not sign.
+    ///
+    /// # Errors
+    /// `KeyFault`; only `Unavailable` and `Busy` may be tried again.
+    fn sign<'a>(&'a self, message: &'a [u8]) -> BoxFuture<'a, Result<Vec<u8>, KeyFault>>;
+
+    /// The second trait, where the scheme has a hash.
+    fn prehashed(&self) -> Option<&dyn PrehashSigner>;
+}
+
+/// A signer of digests that others computed.
+pub trait PrehashSigner: Send + Sync {
+    /// Signs a message of which `digest` is the digest, in the scheme's hash.
+    ///
+    /// # Errors
+    /// As [`Signer::sign`].
+    fn sign_digest<'a>(&'a self, digest: &'a Digest) -> BoxFuture<'a, Result<Vec<u8>, KeyFault>>;
+}
+
+/// A backend that holds keys.
+pub trait KeyProvider: KeyReader {
+    /// The URI schemes it answers to, lower case.
+    fn schemes(&self) -> &'static [&'static str];
+
+    /// Opens the active version of `key`, or the one that it names.
+    ///
+    /// # Errors
+    /// `KeyFault`.
+    fn open<'a>(
+        &'a self,
+        key: &'a KeyRef,
+        unlock: &'a dyn Unlock,
+    ) -> BoxFuture<'a, Result<Box<dyn Signer>, KeyFault>>;
+
+    /// Whether the backend answers at all; unlocks nothing.
+    ///
+    /// # Errors
+    /// `KeyFault`.
+    fn probe(&self) -> BoxFuture<'_, Result<(), KeyFault>>;
+
+    /// The capability to make keys, where the backend has it.
+    fn generates(&self) -> Option<&dyn GenerateKey>;
+
+    /// The capability to change what keys may do, where the backend has it.
+    fn lifecycle(&self) -> Option<&dyn Lifecycle>;
+}
+
+/// Makes keys. A key is durable before it is returned; of two that ask for
+/// the same name, one gets it and the other `Exists`.
+pub trait GenerateKey: Send + Sync {
+    /// Makes a key of `kind`.
+    ///
+    /// # Errors
+    /// `KeyFault`.
+    fn generate<'a>(
+        &'a self,
+        new: &'a NewKey,
+        kind: KeyKind,
+        unlock: &'a dyn Unlock,
+    ) -> BoxFuture<'a, Result<Described, KeyFault>>;
+
+    /// Takes in a key that was made elsewhere.
+    ///
+    /// # Errors
+    /// `KeyFault`.
+    fn import<'a>(
+        &'a self,
+        new: &'a NewKey,
+        private: &'a PrivateKey,
+        unlock: &'a dyn Unlock,
+    ) -> BoxFuture<'a, Result<Described, KeyFault>>;
+}
+
+/// Changes what keys may do; durable on return.
+pub trait Lifecycle: Send + Sync {
+    /// A new active version; the old one keeps verifying, in grace for
+    /// `grace` and then verify-only.
+    ///
+    /// # Errors
+    /// `KeyFault`.
+    fn rotate<'a>(
+        &'a self,
+        key: &'a KeyPath,
+        grace: Span,
+        unlock: &'a dyn Unlock,
+    ) -> BoxFuture<'a, Result<Described, KeyFault>>;
+
+    /// Enables or disables a key. Idempotent.
+    ///
+    /// # Errors
+    /// `KeyFault`.
+    fn set_state<'a>(
+        &'a self,
+        key: &'a KeyPath,
+        state: KeyState,
+        unlock: &'a dyn Unlock,
+    ) -> BoxFuture<'a, Result<Described, KeyFault>>;
+
+    /// Lets a version that is not active verify nothing any more. Idempotent,
+    /// and final.
+    ///
+    /// # Errors
+    /// `KeyFault`.
+    fn retire<'a>(
+        &'a self,
+        key: &'a KeyPath,
+        version: u32,
+        unlock: &'a dyn Unlock,
+    ) -> BoxFuture<'a, Result<Described, KeyFault>>;
+
+    /// One key, without unlocking.
+    ///
+    /// # Errors
+    /// `KeyFault`.
+    fn describe<'a>(&'a self, key: &'a KeyPath) -> BoxFuture<'a, Result<Described, KeyFault>>;
+
+    /// All keys in the order of their paths, without unlocking.
+    ///
+    /// # Errors
+    /// `KeyFault`.
+    fn list(&self) -> BoxFuture<'_, Result<Vec<Described>, KeyFault>>;
+}
+
+/// A key with all its versions, without material.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Described {
+    /// UUID.
+    pub id: String,
+    /// Its canonical path.
+    pub path: KeyPath,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Whether it may be used.
+    pub state: KeyState,
+    /// The scheme all its versions sign under.
+    pub scheme: Scheme,
+    /// Other names, sorted.
+    pub aliases: Vec<String>,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Its versions, from 1.
+    pub versions: Vec<DescribedVersion>,
+    /// The keystore's generation that this tells of; each change adds one.
+    pub generation: u64,
+}
+
+/// One version of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DescribedVersion {
+    /// From 1.
+    pub version: u32,
+    /// What it may do now.
+    pub state: VersionState,
+    /// When its grace ends, where it is in grace.
+    pub grace_until: Option<Timestamp>,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Its public key.
+    pub public_key: PublicKey,
+}
+
+/// Something that a passphrase opens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Locked {
+    /// The keystore in that state folder.
+    Keystore(String),
+    /// An encrypted key file.
+    KeyFile(String),
+}
+
+/// Where passphrases come from: a file, the environment, a person.
+pub trait Unlock: Send + Sync {
+    /// The passphrase that opens `what`. Asked at most once per opening.
+    ///
+    /// # Errors
+    /// `UnlockError`.
+    fn passphrase(&self, what: &Locked) -> Result<Secret, UnlockError>;
+}
+
+/// Why there is no passphrase.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnlockError {
+    /// Nobody gave one, and nobody can be asked.
+    #[error("no passphrase was given and there is no terminal to ask on")]
+    NotGiven,
+    /// An empty one.
+    #[error("the passphrase is empty")]
+    Empty,
+    /// The two that were typed differ.
+    #[error("the two passphrases differ")]
+    Mismatch,
+    /// What should hold it cannot be read.
+    #[error("cannot read the passphrase from {from}: {cause}")]
+    Unreadable {
+        /// The file, or the terminal.
+        from: String,
+        /// What the operating system said.
+        cause: String,
+    },
+}

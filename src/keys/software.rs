@@ -1,0 +1,70 @@
+use super::{BoxFuture, KeyFault, PrehashSigner, Signer};
+use crate::crypto::{PrivateKey, PrivateKeyError, PublicKey, Scheme};
+use crate::custody::KeyInfo;
+use crate::digest::Digest;
+
+/// A key whose material is in this process's memory.
+pub(super) struct SoftwareSigner {
+    info: KeyInfo,
+    scheme: Scheme,
+    private: PrivateKey,
+}
+
+impl SoftwareSigner {
+    pub(super) fn new(info: KeyInfo, scheme: Scheme, private: PrivateKey) -> Self {
+        Self {
+            info,
+            scheme,
+            private,
+        }
+    }
+
+    fn fault(&self, error: PrivateKeyError) -> KeyFault {
+        match error {
+            PrivateKeyError::Scheme(error) => KeyFault::BadRequest {
+                key: self.info.to_string(),
+                why: error.to_string(),
+            },
+            error => KeyFault::Provider {
+                provider: self.info.provider,
+                cause: error.to_string(),
+            },
+        }
+    }
+}
+
+impl Signer for SoftwareSigner {
+    fn key(&self) -> &KeyInfo {
+        &self.info
+    }
+
+    fn public_key(&self) -> &PublicKey {
+        self.private.public_key()
+    }
+
+    fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    fn sign<'a>(&'a self, message: &'a [u8]) -> BoxFuture<'a, Result<Vec<u8>, KeyFault>> {
+        Box::pin(async move {
+            self.private
+                .sign(self.scheme, message)
+                .map_err(|e| self.fault(e))
+        })
+    }
+
+    fn prehashed(&self) -> Option<&dyn PrehashSigner> {
+        self.scheme.hash().map(|_| self as &dyn PrehashSigner)
+    }
+}
+
+impl PrehashSigner for SoftwareSigner {
+    fn sign_digest<'a>(&'a self, digest: &'a Digest) -> BoxFuture<'a, Result<Vec<u8>, KeyFault>> {
+        Box::pin(async move {
+            self.private
+                .sign_digest(self.scheme, digest)
+                .map_err(|e| self.fault(e))
+        })
+    }
+}
