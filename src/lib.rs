@@ -7,7 +7,7 @@
 //! - L0, types: [`digest`], [`time`], [`secret`], [`canon`], [`shape`], [`limits`]
 //! - L1, bytes in and types out: [`crypto`], [`dsse`], [`statement`],
 //!   [`bundle`], [`sbom`], [`reference`]
-//! - L2, decisions: [`trust`], [`verify`], [`custody`]
+//! - L2, decisions: [`trust`], [`verify`], [`policy`], [`custody`]
 //! - L3, ports and their adapters: [`keys`], [`audit`], [`durable`]
 //! - L4, use cases: [`ops`], [`config`]
 //! - L5, surfaces: [`cli`]
@@ -25,6 +25,7 @@ pub mod durable;
 pub mod keys;
 pub mod limits;
 pub mod ops;
+pub mod policy;
 pub mod reference;
 pub mod sbom;
 pub mod secret;

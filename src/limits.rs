@@ -38,3 +38,5 @@ pub const EVIDENCE: usize = 1_000;
 pub const ED25519_MESSAGE: u64 = 64 << 20;
 /// Time for one evaluation of a policy's rules, in milliseconds.
 pub const RULES_MS: u64 = 2_000;
+/// Largest input of a policy's rules, in bytes of JSON (100 000 files of a model are about 15 MB).
+pub const RULES_INPUT: u64 = 32 << 20;

@@ -1,0 +1,461 @@
+//! From a document and what was gathered for it to a policy that decides.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::document::{
+    Binding, ClauseSource, Document, KeySource, Mode, RulesSource, SignatureRule,
+};
+use super::engine::PolicyEngine;
+use super::error::PolicyError;
+use super::pattern::{self, Glob, Pattern};
+use crate::canon;
+use crate::crypto::{KeyKind, PublicKey, sha256};
+use crate::digest::Digest;
+use crate::time::Span;
+use crate::trust::{Authority, TrustedKey};
+use crate::verify::{ArtifactKind, PolicyId, SignatureFormat, Stage};
+
+/// What was fetched for documents, by the reference that names it.
+#[derive(Clone, Debug, Default)]
+pub struct Gathered {
+    /// For each [`super::Want::Key`]: all versions of the key that still verify.
+    pub keys: BTreeMap<String, Vec<TrustedKey>>,
+    /// For each [`super::Want::Rules`]: the file's bytes.
+    pub rules: BTreeMap<String, Vec<u8>>,
+}
+
+/// A policy that decides: nothing in it has to be looked up any more.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Its name, and the SHA-256 of its canonical form with all it includes.
+    pub id: PolicyId,
+    origin: Origin,
+    matches: Vec<Pattern>,
+    stages: Vec<Stage>,
+    authorities: Vec<Authority>,
+    clauses: Vec<Clause>,
+    binding: Option<Binding>,
+    ignored: Vec<Glob>,
+    signed_time: bool,
+    rules: Option<Arc<dyn PolicyEngine>>,
+    mode: Mode,
+    mutable_allowed: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    Document,
+    Key,
+}
+
+/// One way to be met; a policy is met where any of its clauses is.
+#[derive(Clone, Debug)]
+pub struct Clause {
+    /// The signatures asked for.
+    pub signatures: SignatureRule,
+    /// The attestations asked for, every one of them.
+    pub attestations: Vec<AttestationRule>,
+}
+
+/// An attestation that is asked for.
+#[derive(Clone, Debug)]
+pub struct AttestationRule {
+    /// A short name or a type URI.
+    pub kind: String,
+    /// Names of authorities.
+    pub from: Vec<String>,
+    /// How old it may be, by a trusted time.
+    pub max_age: Option<Span>,
+    /// What it must say.
+    pub rules: Option<Arc<dyn PolicyEngine>>,
+}
+
+impl Policy {
+    /// Puts together a document and what was gathered for its
+    /// [`Document::wants`].
+    ///
+    /// # Errors
+    /// `PolicyError` where something was not gathered, a key reference has no
+    /// key, a threshold can never be met, or rules do not compile.
+    pub fn compile(document: Document, gathered: &Gathered) -> Result<Self, PolicyError> {
+        let mut authorities = Vec::new();
+        for source in &document.authorities {
+            let mut keys = Vec::new();
+            for key in &source.keys {
+                keys.extend(resolve(key, gathered)?);
+            }
+            authorities.push(Authority {
+                name: source.name.clone(),
+                keys,
+            });
+        }
+        unify(&mut authorities);
+        let clauses = document
+            .clauses
+            .iter()
+            .map(|clause| compile_clause(&document, clause, &authorities, gathered))
+            .collect::<Result<Vec<_>, _>>()?;
+        let rules = document
+            .rules
+            .as_ref()
+            .map(|rules| compile_rules(rules, gathered))
+            .transpose()?;
+        let ignored = ignored(&document.ignore_paths);
+        let digest = identity(&document, &authorities, &clauses, rules.as_deref());
+        Ok(Self {
+            id: PolicyId {
+                name: document.name,
+                digest: Some(digest),
+            },
+            origin: Origin::Document,
+            matches: document.matches,
+            stages: document.stages,
+            authorities,
+            clauses,
+            binding: document.binding,
+            ignored,
+            signed_time: document.signed_time,
+            rules,
+            mode: document.mode,
+            mutable_allowed: document.mutable_allowed,
+        })
+    }
+
+    /// What `--key` stands for: one authority, one signature in any format of
+    /// this version, at every stage and for every artifact. Files that the
+    /// signature leaves out are denied unless `ignore_paths` name them.
+    ///
+    /// # Errors
+    /// What is wrong with an ignored path.
+    pub fn for_key(keys: Vec<TrustedKey>, ignore_paths: &[String]) -> Result<Self, String> {
+        for path in ignore_paths {
+            pattern::ignore_path(path)?;
+        }
+        let name = "--key".to_owned();
+        let mut authorities = vec![Authority {
+            name: "key".to_owned(),
+            keys,
+        }];
+        unify(&mut authorities);
+        Ok(Self {
+            id: PolicyId { name, digest: None },
+            origin: Origin::Key,
+            matches: vec![Pattern::new(None, "**")?],
+            stages: Stage::ALL.to_vec(),
+            authorities,
+            clauses: vec![Clause {
+                signatures: SignatureRule {
+                    from: vec!["key".to_owned()],
+                    threshold: 1,
+                    formats: vec![
+                        SignatureFormat::Bundle,
+                        SignatureFormat::Oms,
+                        SignatureFormat::Raw,
+                    ],
+                },
+                attestations: Vec::new(),
+            }],
+            binding: None,
+            ignored: ignored(ignore_paths),
+            signed_time: false,
+            rules: None,
+            mode: Mode::Enforce,
+            mutable_allowed: false,
+        })
+    }
+
+    /// Whose signatures verification should look for.
+    pub fn authorities(&self) -> &[Authority] {
+        &self.authorities
+    }
+
+    /// The ways in which it can be met; any one suffices.
+    pub fn clauses(&self) -> &[Clause] {
+        &self.clauses
+    }
+
+    /// The stages that it speaks at.
+    pub fn stages(&self) -> &[Stage] {
+        &self.stages
+    }
+
+    /// What it speaks about.
+    pub fn matches(&self) -> &[Pattern] {
+        &self.matches
+    }
+
+    /// What it does when it is not met.
+    pub const fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Whether it stands for a bare `--key`.
+    pub fn is_for_key(&self) -> bool {
+        self.origin == Origin::Key
+    }
+
+    /// Whether any rule of Rego has a word in it: rules can test absence, so
+    /// they need everything to have been looked up.
+    pub fn has_rules(&self) -> bool {
+        self.rules.is_some()
+            || self
+                .clauses
+                .iter()
+                .flat_map(|c| &c.attestations)
+                .any(|a| a.rules.is_some())
+    }
+
+    /// Whether a file that a signature leaves out may stand in a model.
+    pub fn ignores(&self, path: &str) -> bool {
+        self.ignored.iter().any(|glob| glob.is_match(path))
+    }
+
+    /// Whether it speaks about an artifact of these kinds and that name at a stage.
+    pub fn speaks(&self, kinds: &[ArtifactKind], name: &str, stage: Stage) -> bool {
+        self.stages.contains(&stage) && self.matches.iter().any(|p| p.matches(kinds, name))
+    }
+
+    pub(super) fn rules(&self) -> Option<&dyn PolicyEngine> {
+        self.rules.as_deref()
+    }
+
+    pub(super) const fn binding(&self) -> Option<&Binding> {
+        self.binding.as_ref()
+    }
+
+    pub(super) const fn signed_time(&self) -> bool {
+        self.signed_time
+    }
+
+    pub(super) const fn mutable_allowed(&self) -> bool {
+        self.mutable_allowed
+    }
+}
+
+fn ignored(paths: &[String]) -> Vec<Glob> {
+    paths
+        .iter()
+        .filter_map(|path| pattern::ignore_path(path).ok())
+        .flatten()
+        .collect()
+}
+
+fn resolve(key: &KeySource, gathered: &Gathered) -> Result<Vec<TrustedKey>, PolicyError> {
+    match key {
+        KeySource::Public(key) => Ok(vec![(**key).clone()]),
+        KeySource::Reference { text, at, field } => match gathered.keys.get(text) {
+            Some(keys) if !keys.is_empty() => Ok(keys.clone()),
+            Some(_) => Err(PolicyError::Field {
+                at: at.clone(),
+                field: field.clone(),
+                detail: format!("{text:?} has no version that may verify"),
+            }),
+            None => Err(PolicyError::NotGathered {
+                at: at.clone(),
+                field: field.clone(),
+                wanted: text.clone(),
+            }),
+        },
+    }
+}
+
+/// Gives one id to all keys that are one: a threshold counts ids, and the same
+/// key under two names or in two encodings must not count twice.
+fn unify(authorities: &mut [Authority]) {
+    let keys = || authorities.iter().flat_map(|a| &a.keys);
+    let mut id_of: BTreeMap<String, String> = keys()
+        .map(|k| (k.key_id.clone(), k.key_id.clone()))
+        .collect();
+    let mut seen: BTreeMap<Vec<u8>, String> = BTreeMap::new();
+    for key in keys() {
+        let mine = id_of[&key.key_id].clone();
+        let other = seen
+            .entry(fingerprint(&key.public_key))
+            .or_insert_with(|| key.key_id.clone());
+        let theirs = id_of[other.as_str()].clone();
+        if mine != theirs {
+            let (keep, replace) = if mine < theirs {
+                (mine, theirs)
+            } else {
+                (theirs, mine)
+            };
+            for id in id_of.values_mut().filter(|id| **id == replace) {
+                id.clone_from(&keep);
+            }
+        }
+    }
+    for key in authorities.iter_mut().flat_map(|a| &mut a.keys) {
+        if let Some(id) = id_of.get(&key.key_id) {
+            key.key_id.clone_from(id);
+        }
+    }
+}
+
+/// The same for every encoding of a public key: of a point on a curve only its
+/// first coordinate, which compressed and uncompressed forms share.
+fn fingerprint(key: &PublicKey) -> Vec<u8> {
+    let der = key.spki_der();
+    let bits = spki::SubjectPublicKeyInfoRef::try_from(der)
+        .map_or(der, |spki| spki.subject_public_key.raw_bytes());
+    let size = match key.kind() {
+        KeyKind::EcP256 => 32,
+        KeyKind::EcP384 => 48,
+        KeyKind::EcP521 => 66,
+        KeyKind::Ed25519 | KeyKind::Rsa { .. } => bits.len(),
+    };
+    let skip = usize::from(size < bits.len());
+    let family: &[u8] = match key.kind() {
+        KeyKind::EcP256 => b"p256:",
+        KeyKind::EcP384 => b"p384:",
+        KeyKind::EcP521 => b"p521:",
+        KeyKind::Ed25519 => b"ed25519:",
+        KeyKind::Rsa { .. } => b"rsa:",
+    };
+    let coordinate = bits.iter().skip(skip).take(size);
+    family.iter().chain(coordinate).copied().collect()
+}
+
+fn compile_clause(
+    document: &Document,
+    clause: &ClauseSource,
+    authorities: &[Authority],
+    gathered: &Gathered,
+) -> Result<Clause, PolicyError> {
+    let rule = &clause.signatures;
+    let mut ids: Vec<&str> = authorities
+        .iter()
+        .filter(|a| rule.from.contains(&a.name))
+        .flat_map(|a| a.keys.iter().map(|k| k.key_id.as_str()))
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    if rule.threshold > ids.len() {
+        return Err(PolicyError::Field {
+            at: document.at.clone(),
+            field: "spec.signatures.threshold".to_owned(),
+            detail: format!(
+                "{} distinct keys are asked for, and the authorities in from have {}",
+                rule.threshold,
+                ids.len()
+            ),
+        });
+    }
+    let attestations = clause
+        .attestations
+        .iter()
+        .map(|source| {
+            Ok(AttestationRule {
+                kind: source.kind.clone(),
+                from: source.from.clone(),
+                max_age: source.max_age.as_ref().map(|(_, span)| *span),
+                rules: source
+                    .rules
+                    .as_ref()
+                    .map(|rules| compile_rules(rules, gathered))
+                    .transpose()?,
+            })
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(Clause {
+        signatures: rule.clone(),
+        attestations,
+    })
+}
+
+fn compile_rules(
+    rules: &RulesSource,
+    _gathered: &Gathered,
+) -> Result<Arc<dyn PolicyEngine>, PolicyError> {
+    Err(PolicyError::Unsupported {
+        at: rules.at.clone(),
+        field: rules.field.clone(),
+        detail: "rules".to_owned(),
+    })
+}
+
+/// The policy's identity: SHA-256 over the canonical JSON of everything that
+/// decides, with defaults written out. What only people read (comments, the
+/// names of files, where a key is kept) is left out, so that a locked policy
+/// is the same policy.
+fn identity(
+    document: &Document,
+    authorities: &[Authority],
+    clauses: &[Clause],
+    rules: Option<&dyn PolicyEngine>,
+) -> Digest {
+    let authorities: Vec<Value> = authorities
+        .iter()
+        .map(|authority| {
+            let mut keys: Vec<Value> = authority.keys.iter().map(describe_key).collect();
+            keys.sort_by_cached_key(canon::canonical);
+            json!({ "name": authority.name, "keys": keys })
+        })
+        .collect();
+    let clauses: Vec<Value> = clauses
+        .iter()
+        .zip(&document.clauses)
+        .map(|(clause, source)| {
+            let attestations: Vec<Value> = clause
+                .attestations
+                .iter()
+                .zip(&source.attestations)
+                .map(|(a, source)| {
+                    json!({
+                        "type": a.kind,
+                        "from": a.from,
+                        "maxAge": source.max_age.as_ref().map(|(_, span)| span.nanos()),
+                        "rules": a.rules.as_ref().map(|r| r.id()),
+                    })
+                })
+                .collect();
+            json!({
+                "signatures": {
+                    "from": clause.signatures.from,
+                    "threshold": clause.signatures.threshold,
+                    "formats": clause.signatures.formats,
+                },
+                "attestations": attestations,
+            })
+        })
+        .collect();
+    let form = json!({
+        "schema": "obreia.policy/v1",
+        "name": document.name,
+        "match": document.matches.iter().map(|p| json!({
+            "kind": p.kind(),
+            "name": p.text(),
+        })).collect::<Vec<_>>(),
+        "stages": document.stages,
+        "authorities": authorities,
+        "clauses": clauses,
+        "binding": document.binding.as_ref().map(|b| json!({
+            "from": b.from,
+            "repository": b.repository,
+            "stage": b.stage,
+            "verifiers": b.verifiers,
+            "resourceUri": b.resource_uri.as_ref().map(|r| r.glob.text()),
+        })),
+        "ignorePaths": document.ignore_paths,
+        "time": if document.signed_time { "signed" } else { "any" },
+        "rules": rules.map(PolicyEngine::id),
+        "mode": match document.mode {
+            Mode::Enforce => "enforce",
+            Mode::Warn => "warn",
+        },
+        "mutable": if document.mutable_allowed { "allow" } else { "deny" },
+    });
+    sha256(&canon::canonical(&form))
+}
+
+fn describe_key(key: &TrustedKey) -> Value {
+    json!({
+        "id": key.key_id,
+        "publicKey": key.public_key.id(),
+        "scheme": key.scheme.to_string(),
+        "version": key.version,
+        "state": key.state.as_str(),
+    })
+}

@@ -1,0 +1,126 @@
+//! Whether every attestation that is asked for is there.
+
+use super::rejections::{Rejections, of_report};
+use super::rules::Input;
+use super::signatures::untimed;
+use super::{Lookups, View, listed};
+use crate::policy::compile::{AttestationRule, Clause, Policy};
+use crate::policy::family;
+use crate::time::Timestamp;
+use crate::verify::{AttestationFact, Reason, ReasonCode};
+
+/// How far ahead of the present time a trusted time may be, in nanoseconds.
+const SKEW: i64 = 300 * 1_000_000_000;
+
+/// Looks for an attestation that counts, for each one that is asked for.
+pub(super) fn check(
+    policy: &Policy,
+    clause: &Clause,
+    facts: &View<'_>,
+    lookups: &Lookups<'_>,
+    input: &Input<'_>,
+    missed: &mut Rejections,
+) {
+    for rule in &clause.attestations {
+        let mut near = Vec::new();
+        let of_kind = facts
+            .attestations
+            .iter()
+            .filter(|a| family::matches(&rule.kind, &a.predicate_type));
+        let mut met = false;
+        for attestation in of_kind {
+            let reasons = misses(policy, rule, facts, attestation, input);
+            met |= reasons.is_empty();
+            near.extend(reasons);
+        }
+        if met {
+            continue;
+        }
+        let mut explained: Vec<String> = near.iter().map(|r| r.detail.clone()).collect();
+        let failed = lookups.evidence.iter().filter(|r| {
+            !r.verified
+                && r.kind != "signature"
+                && r.predicate_type
+                    .as_ref()
+                    .is_some_and(|t| family::matches(&rule.kind, t))
+        });
+        for report in failed {
+            near.extend(of_report(report));
+            explained.extend(report.near_miss.iter().cloned());
+        }
+        let absent = || {
+            Reason::new(
+                ReasonCode::NoAttestation,
+                format!(
+                    "no attestation of type {} by {} was found for {}",
+                    rule.kind,
+                    listed(rule.from.iter().map(String::as_str)),
+                    facts.artifact.name
+                ),
+            )
+            .hint("attest it with obreia attest, or name its bundle with --bundle")
+        };
+        missed.lack(None, near, absent, explained);
+    }
+}
+
+/// Why an attestation of the right type that holds does not count; empty where it does.
+fn misses(
+    policy: &Policy,
+    rule: &AttestationRule,
+    facts: &View<'_>,
+    attestation: &AttestationFact,
+    input: &Input<'_>,
+) -> Vec<Reason> {
+    let origin = &attestation.origin;
+    let who = format!(
+        "{} (authority {})",
+        attestation.key.path, attestation.authority
+    );
+    if !rule.from.contains(&attestation.authority) {
+        return vec![
+            Reason::new(
+                ReasonCode::KeyNotTrusted,
+                format!(
+                    "{origin}: {} attested by {who}; it counts from {}",
+                    rule.kind,
+                    listed(rule.from.iter().map(String::as_str))
+                ),
+            )
+            .hint("attest with a key of one of these authorities, or name this one under from"),
+        ];
+    }
+    let timed = policy.signed_time() || rule.max_age.is_some();
+    let Some(signed_at) = attestation.signed_at else {
+        if timed {
+            return vec![untimed(origin, &who)];
+        }
+        return input.attestation_rules(rule, attestation);
+    };
+    if let Some(max_age) = rule.max_age {
+        let age = facts.now_ns.saturating_sub(signed_at.nanos());
+        if age < -SKEW {
+            return vec![Reason::new(
+                ReasonCode::TimeUntrusted,
+                format!(
+                    "{origin}: {} by {who} bears the time {signed_at}, which is in the future",
+                    rule.kind
+                ),
+            )];
+        }
+        if age > max_age.nanos() {
+            let until = Timestamp::from_nanos(signed_at.nanos().saturating_add(max_age.nanos()));
+            return vec![
+                Reason::new(
+                    ReasonCode::TooOld,
+                    format!(
+                        "{origin}: {} by {who} was made {signed_at} and counted until {until}",
+                        rule.kind
+                    ),
+                )
+                .hint("attest it again"),
+            ];
+        }
+    }
+    input.attestation_rules(rule, attestation)
+}

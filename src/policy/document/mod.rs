@@ -1,0 +1,290 @@
+//! Policy documents as files hold them: parsed, and nothing looked up yet.
+
+mod cluster;
+mod native;
+mod yaml;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::error::{Place, PolicyError};
+use super::pattern::{Glob, Pattern};
+use crate::limits;
+use crate::time::Span;
+use crate::trust::TrustedKey;
+use crate::verify::{SignatureFormat, Stage};
+
+/// Most documents in one file.
+const DOCUMENTS: usize = 64;
+
+/// One policy document: what it says, and which keys and rules it names.
+///
+/// Both kinds load into this type: obreia's own `VerificationPolicy`
+/// (`docs/policy.md`) and sigstore's `ClusterImagePolicy`.
+#[derive(Clone, Debug)]
+pub struct Document {
+    pub(super) at: Place,
+    pub(super) dialect: Dialect,
+    pub(super) name: String,
+    pub(super) matches: Vec<Pattern>,
+    pub(super) stages: Vec<Stage>,
+    pub(super) authorities: Vec<AuthoritySource>,
+    /// One suffices; a `VerificationPolicy` has exactly one.
+    pub(super) clauses: Vec<ClauseSource>,
+    pub(super) binding: Option<Binding>,
+    pub(super) ignore_paths: Vec<String>,
+    pub(super) signed_time: bool,
+    pub(super) rules: Option<RulesSource>,
+    pub(super) mode: Mode,
+    pub(super) mutable_allowed: bool,
+    tree: Value,
+}
+
+/// What kind of document it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// `apiVersion: obreia/v1`, `kind: VerificationPolicy`.
+    VerificationPolicy,
+    /// `apiVersion: policy.sigstore.dev/…`, `kind: ClusterImagePolicy`.
+    ClusterImagePolicy,
+}
+
+/// What a policy does when it is not met.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Denies.
+    #[default]
+    Enforce,
+    /// Allows, and says that it would have denied.
+    Warn,
+}
+
+/// Something that a document names and that has to be fetched for it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Want {
+    /// The public keys behind a key reference: a `kms://` or provider URI, or
+    /// the file of a public key, relative to the policy's folder.
+    Key(String),
+    /// A file of Rego, relative to the policy's folder.
+    Rules(String),
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct AuthoritySource {
+    pub(super) name: String,
+    pub(super) keys: Vec<KeySource>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum KeySource {
+    Public(Box<TrustedKey>),
+    Reference {
+        text: String,
+        at: Place,
+        field: String,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct ClauseSource {
+    pub(super) signatures: SignatureRule,
+    pub(super) attestations: Vec<AttestationSource>,
+}
+
+/// Which signatures count, and how many are needed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignatureRule {
+    /// Names of authorities.
+    pub from: Vec<String>,
+    /// Distinct keys needed; 0 asks for no signature.
+    pub threshold: usize,
+    /// Formats that count.
+    pub formats: Vec<SignatureFormat>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct AttestationSource {
+    pub(super) kind: String,
+    pub(super) from: Vec<String>,
+    pub(super) max_age: Option<(String, Span)>,
+    pub(super) rules: Option<RulesSource>,
+}
+
+/// What a signed claim must name.
+#[derive(Clone, Debug)]
+pub struct Binding {
+    /// Names of authorities.
+    pub from: Vec<String>,
+    /// The repository.
+    pub repository: Option<String>,
+    /// The stage.
+    pub stage: Option<String>,
+    /// Whose verification summaries count (`verifier.id`).
+    pub verifiers: Vec<String>,
+    /// Resource URIs of verification summaries that meet the binding whole.
+    pub resource_uri: Option<ResourcePattern>,
+}
+
+/// A pattern for the `resourceUri` of a verification summary.
+#[derive(Clone, Debug)]
+pub struct ResourcePattern {
+    pub(super) glob: Glob,
+}
+
+/// The syntax of a Rego module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Syntax {
+    /// OPA 1.0: `allow if { … }`.
+    V1,
+    /// The older one: `allow { … }`.
+    V0,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct RulesSource {
+    pub(super) at: Place,
+    pub(super) field: String,
+    pub(super) syntax: Option<Syntax>,
+    pub(super) text: RulesText,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum RulesText {
+    File(String),
+    Inline { name: String, rego: String },
+}
+
+#[derive(Deserialize)]
+struct Probe {
+    #[serde(rename = "apiVersion", default)]
+    api_version: String,
+    #[serde(default)]
+    kind: String,
+}
+
+impl Document {
+    /// Parses every document of a file; `file` is its name in errors.
+    ///
+    /// Strict: an unknown or repeated key, an anchor, more than
+    /// [`limits::DEPTH`] levels or [`limits::POLICY`] bytes are refused.
+    /// Nothing is looked up: [`Document::wants`] says what is needed.
+    ///
+    /// # Errors
+    /// `PolicyError` with file, line and field.
+    pub fn parse(file: &str, yaml: &[u8]) -> Result<Vec<Self>, PolicyError> {
+        if yaml.len() as u64 > limits::POLICY {
+            return Err(PolicyError::TooLarge {
+                file: file.to_owned(),
+                found: yaml.len() as u64,
+                limit: limits::POLICY,
+            });
+        }
+        let text = std::str::from_utf8(yaml).map_err(|_| PolicyError::NotText {
+            file: file.to_owned(),
+        })?;
+        let segments = yaml::segments(text.trim_start_matches('\u{feff}'));
+        if segments.is_empty() || segments.len() > DOCUMENTS {
+            return Err(PolicyError::Count {
+                file: file.to_owned(),
+                found: segments.len(),
+                limit: DOCUMENTS,
+            });
+        }
+        segments
+            .iter()
+            .map(|segment| Self::read(file, segment))
+            .collect()
+    }
+
+    fn read(file: &str, segment: &yaml::Segment) -> Result<Self, PolicyError> {
+        // The tree first: it bounds the input and refuses a key twice anywhere,
+        // also where the typed reading would pass over it.
+        let tree: Value = segment.read(file)?;
+        let probe: Probe = segment.read(file)?;
+        let at = Place {
+            file: file.to_owned(),
+            line: segment.line,
+            column: 0,
+        };
+        match (probe.api_version.as_str(), probe.kind.as_str()) {
+            ("obreia/v1", "VerificationPolicy") => native::read(at, segment, tree),
+            (
+                "policy.sigstore.dev/v1beta1" | "policy.sigstore.dev/v1alpha1",
+                "ClusterImagePolicy",
+            ) => cluster::read(at, segment, tree),
+            (version, kind) => {
+                let shown = |s: &str| s.chars().take(64).collect::<String>();
+                Err(PolicyError::Yaml {
+                    at,
+                    detail: format!(
+                        "apiVersion {:?} with kind {:?} is not a policy: obreia/v1 VerificationPolicy, or policy.sigstore.dev/v1beta1 (v1alpha1) ClusterImagePolicy",
+                        shown(version),
+                        shown(kind)
+                    ),
+                })
+            }
+        }
+    }
+
+    /// The policy's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Which of the two kinds of documents it is.
+    pub const fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// The file and line where it begins.
+    pub const fn place(&self) -> &Place {
+        &self.at
+    }
+
+    /// What a policy does when it is not met.
+    pub const fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The stages that it speaks at.
+    pub fn stages(&self) -> &[Stage] {
+        &self.stages
+    }
+
+    /// The document as a tree, as it was written.
+    pub const fn tree(&self) -> &Value {
+        &self.tree
+    }
+
+    /// What has to be fetched before it can be compiled, each once, sorted.
+    pub fn wants(&self) -> Vec<Want> {
+        let keys = self.authorities.iter().flat_map(|a| &a.keys);
+        let keys = keys.filter_map(|key| match key {
+            KeySource::Reference { text, .. } => Some(Want::Key(text.clone())),
+            KeySource::Public(_) => None,
+        });
+        let clauses = self.clauses.iter().flat_map(|c| &c.attestations);
+        let rules = clauses
+            .filter_map(|a| a.rules.as_ref())
+            .chain(&self.rules)
+            .filter_map(|rules| match &rules.text {
+                RulesText::File(path) => Some(Want::Rules(path.clone())),
+                RulesText::Inline { .. } => None,
+            });
+        let mut wants: Vec<_> = keys.chain(rules).collect();
+        wants.sort_unstable();
+        wants.dedup();
+        wants
+    }
+
+    /// Whether it names no key that has to be looked up, so that it can be
+    /// used without a KMS: what `obreia policy lock` makes of it.
+    pub fn is_locked(&self) -> bool {
+        !self.wants().iter().any(|w| matches!(w, Want::Key(_)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,59 @@
+//! What may be trusted: policy documents, and the decision they come to.
+//!
+//! Pure: [`Document::parse`] reads text, [`Document::wants`] says which keys
+//! and rules it names, [`Policy::compile`] takes what was gathered for them,
+//! [`select`] picks the policies that speak about an artifact, and
+//! [`evaluate`] holds one of them against what verification proved.
+//! `docs/policy.md` is the reference of the document format.
+
+mod compile;
+mod decide;
+mod document;
+mod engine;
+mod error;
+mod family;
+mod pattern;
+mod suggest;
+
+pub use compile::{AttestationRule, Clause, Gathered, Policy};
+pub use decide::{Lookups, PolicyDecision, evaluate};
+pub use document::{
+    Binding, Dialect, Document, Mode, ResourcePattern, SignatureRule, Syntax, Want,
+};
+pub use engine::{Decision, PolicyEngine};
+pub use error::{Place, PolicyError};
+pub use family::matches as predicate_type_matches;
+pub use pattern::Pattern;
+
+use crate::verify::{ArtifactKind, Stage};
+
+/// The policies that speak about an artifact at a stage; all of them must
+/// pass, and none at all is a denial (`no-policy`), which the caller reports.
+///
+/// `kinds` is everything the target is: one read from a registry or a layout
+/// is always an image and also what was detected in it. `name` is what the
+/// operator calls it, never what evidence says.
+///
+/// # Errors
+/// `PolicyError::WarnMode` where one of them only warns and the stage is one
+/// where a warning stops nothing.
+pub fn select<'a>(
+    policies: &'a [Policy],
+    kinds: &[ArtifactKind],
+    name: &str,
+    stage: Stage,
+) -> Result<Vec<&'a Policy>, PolicyError> {
+    let selected: Vec<&Policy> = policies
+        .iter()
+        .filter(|policy| policy.speaks(kinds, name, stage))
+        .collect();
+    for policy in &selected {
+        if policy.mode() == Mode::Warn && stage.is_enforcing() {
+            return Err(PolicyError::WarnMode {
+                policy: policy.id.name.clone(),
+                stage,
+            });
+        }
+    }
+    Ok(selected)
+}
