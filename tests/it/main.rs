@@ -13,3 +13,4 @@
 mod harness;
 mod predicate;
 mod sbom;
+mod tidy;
