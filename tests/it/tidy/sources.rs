@@ -36,7 +36,7 @@ pub(super) fn long(tree: &Tree) -> Vec<(String, usize)> {
         .filter(|(_, lines)| *lines > LONG)
         .map(|(path, lines)| (path.to_owned(), lines))
         .collect();
-    long.sort_by(|a, b| b.1.cmp(&a.1));
+    long.sort_by_key(|(_, lines)| std::cmp::Reverse(*lines));
     long
 }
 
