@@ -6,7 +6,7 @@
 //!
 //! - L0, types: [`digest`], [`time`], [`secret`], [`canon`], [`shape`], [`limits`]
 //! - L1, bytes in and types out: [`crypto`], [`dsse`], [`statement`],
-//!   [`bundle`], [`sbom`], [`reference`]
+//!   [`bundle`], [`model`], [`sbom`], [`reference`]
 //! - L2, decisions: [`trust`], [`verify`], [`policy`], [`custody`]
 //! - L3, ports and their adapters: [`keys`], [`audit`], [`durable`]
 //! - L4, use cases: [`ops`], [`config`]
@@ -24,6 +24,7 @@ pub mod dsse;
 pub mod durable;
 pub mod keys;
 pub mod limits;
+pub mod model;
 pub mod ops;
 pub mod policy;
 pub mod reference;

@@ -40,3 +40,25 @@ pub const ED25519_MESSAGE: u64 = 64 << 20;
 pub const RULES_MS: u64 = 2_000;
 /// Largest input of a policy's rules, in bytes of JSON (100 000 files of a model are about 15 MB).
 pub const RULES_INPUT: u64 = 32 << 20;
+/// Most steps (reads of a field) in looking at one file's formats; 20 million take about a second.
+pub const FORMAT_STEPS: u64 = 20_000_000;
+/// Deepest nesting of archives that is looked into.
+pub const FORMAT_DEPTH: usize = 4;
+/// Most formats reported for one file.
+pub const FORMAT_FACTS: usize = 512;
+/// Most reasons, flaws or names listed for one format.
+pub const FORMAT_MARKS: usize = 64;
+/// Longest text from a file's header that is kept, in characters.
+pub const FORMAT_TEXT: usize = 256;
+/// Most members of an archive that are looked into.
+pub const ARCHIVE_MEMBERS: u64 = 100_000;
+/// Most bytes decompressed in looking at one file's formats.
+pub const INFLATED: u64 = 16 << 20;
+/// Largest safetensors header, in bytes.
+pub const SAFETENSORS_HEADER: u64 = 32 << 20;
+/// Most opcodes of a pickle that are looked at.
+pub const PICKLE_OPCODES: u64 = 2_000_000;
+/// Deepest stack of a pickle.
+pub const PICKLE_STACK: usize = 100_000;
+/// Most bytes of an HDF5 file that are searched.
+pub const HDF5_SCAN: u64 = 2 << 30;

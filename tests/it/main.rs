@@ -10,6 +10,7 @@
     clippy::print_stderr
 )]
 
+mod formats;
 mod harness;
 mod predicate;
 mod sbom;
