@@ -30,7 +30,7 @@ pub fn is_rfc3339(s: &str) -> bool {
         }
 }
 
-/// Whether it is a time in UTC to the second, as SPDX writes it: `2026-11-21T10:00:00Z`.
+/// Whether it is a time in UTC to the second, as SPDX asks for it: `2026-11-21T10:00:00Z`.
 pub fn is_utc(s: &str) -> bool {
     s.len() == "2026-11-21T10:00:00Z".len() && s.ends_with('Z') && is_rfc3339(s)
 }
@@ -81,11 +81,17 @@ pub fn is_uri(s: &str) -> bool {
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
         && !rest.is_empty()
-        && !rest.chars().any(|c| {
-            c.is_control()
-                || c.is_whitespace()
-                || matches!(c, '<' | '>' | '"' | '{' | '}' | '|' | '\\' | '^' | '`')
-        })
+        && has_only_iri_characters(rest)
+}
+
+/// Whether it is free of what no URI and no IRI can hold: white space, control
+/// characters, and `<>"{}|\^` with the backtick.
+pub fn has_only_iri_characters(s: &str) -> bool {
+    !s.chars().any(|c| {
+        c.is_control()
+            || c.is_whitespace()
+            || matches!(c, '<' | '>' | '"' | '{' | '}' | '|' | '\\' | '^' | '`')
+    })
 }
 
 /// Whether it is hexadecimal, of either case, and not empty.

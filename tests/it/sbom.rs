@@ -5,6 +5,7 @@ use std::path::Path;
 
 use obreia::sbom::{self, SbomError};
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -116,4 +117,60 @@ fn a_document_over_the_limit_is_refused_unread() {
     let bytes = vec![b' '; usize::try_from(obreia::limits::DOCUMENT).unwrap() + 1];
     let error = sbom::validate(&bytes).unwrap_err().to_string();
     assert!(error.contains("the limit is"), "{error}");
+}
+
+/// Whatever stands at one place instead of what belongs there: an answer, and
+/// a refusal names a place.
+#[test]
+fn any_single_replacement_is_answered() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/vectors/sbom");
+    for name in [
+        "cyclonedx-1.6-ml-bom",
+        "spdx-2.3-files-and-snippets",
+        "spdx-3.0.1-valid",
+    ] {
+        let bytes = fs::read(dir.join(name).join("document.json")).unwrap();
+        let whole: Value = serde_json::from_slice(&bytes).unwrap();
+        let mut pointers = Vec::new();
+        places(&whole, String::new(), &mut pointers);
+        assert!(pointers.len() > 40, "{name}");
+        let mut refused = 0;
+        for pointer in &pointers {
+            for other in [
+                json!(null),
+                json!([]),
+                json!({}),
+                json!([[{}]]),
+                json!("\0"),
+                json!(-1.5),
+            ] {
+                let mut changed = whole.clone();
+                *changed.pointer_mut(pointer).unwrap() = other;
+                match sbom::validate_tree(&changed) {
+                    Err(SbomError::Invalid { violations, .. }) => {
+                        assert!(violations.listed()[0].path.starts_with('/'), "{pointer}");
+                        refused += 1;
+                    }
+                    Err(_) => refused += 1,
+                    Ok(_) => {}
+                }
+            }
+        }
+        // What may be anything is rare: free texts, and lists that may be empty.
+        assert!(refused * 10 > pointers.len() * 6 * 8, "{name}: {refused}");
+    }
+}
+
+fn places(value: &Value, at: String, found: &mut Vec<String>) {
+    match value {
+        Value::Object(map) => map.iter().for_each(|(key, value)| {
+            let key = key.replace('~', "~0").replace('/', "~1");
+            places(value, format!("{at}/{key}"), found);
+        }),
+        Value::Array(items) => items.iter().enumerate().for_each(|(index, value)| {
+            places(value, format!("{at}/{index}"), found);
+        }),
+        _ => {}
+    }
+    found.push(at);
 }

@@ -74,6 +74,8 @@ fn compile(schema: &str) -> Compiled {
         .with_pattern_options(PatternOptions::regex())
         .should_validate_formats(true)
         .with_format("idn-email", is_mailbox)
+        // RFC 3987 has no `git@host:path`, which widely used writers put into `externalReferences`.
+        .with_format("iri-reference", text::has_only_iri_characters)
         .build(&parse(schema)?)
         .map_err(|e| e.to_string())
 }

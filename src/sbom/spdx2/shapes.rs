@@ -179,7 +179,7 @@ const DOCUMENT_REF: Shape = Checked("DocumentRef- and letters, digits, ., - or +
     is_id(s, "DocumentRef-", "+")
 });
 const HEX: Shape = Checked("hexadecimal", text::is_hex);
-const UTC: Shape = Checked("a UTC time such as 2026-11-21T10:00:00Z", text::is_utc);
+const UTC: Shape = Checked("a UTC time such as 2026-11-21T10:00:00Z", is_utc);
 const NAMESPACE: Shape = Checked("a URI with a scheme and without #", |s| {
     text::is_uri(s) && !s.contains('#')
 });
@@ -200,6 +200,11 @@ fn is_id(s: &str, prefix: &str, also: &str) -> bool {
                 .chars()
                 .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-') || also.contains(c))
     })
+}
+
+/// The specification has no fraction of a second; widely used writers do.
+fn is_utc(s: &str) -> bool {
+    s.ends_with('Z') && text::is_rfc3339(s)
 }
 
 fn is_agent(s: &str, kinds: &[&str]) -> bool {
