@@ -6,12 +6,14 @@
 //!
 //! - L0, types: [`digest`], [`time`], [`secret`], [`canon`], [`shape`], [`limits`]
 //! - L1, bytes in and types out: [`crypto`], [`dsse`], [`statement`],
-//!   [`bundle`], [`model`], [`sbom`], [`reference`]
+//!   [`bundle`], [`model`], [`sbom`], [`oci`], [`reference`]
 //! - L2, decisions: [`trust`], [`verify`], [`policy`], [`custody`]
-//! - L3, ports and their adapters: [`keys`], [`audit`], [`durable`]
+//! - L3, ports and their adapters: [`keys`], [`audit`], [`source`],
+//!   [`attestations`], [`durable`]
 //! - L4, use cases: [`ops`], [`config`]
 //! - L5, surfaces: [`cli`]
 
+pub mod attestations;
 pub mod audit;
 pub mod bundle;
 pub mod canon;
@@ -25,12 +27,14 @@ pub mod durable;
 pub mod keys;
 pub mod limits;
 pub mod model;
+pub mod oci;
 pub mod ops;
 pub mod policy;
 pub mod reference;
 pub mod sbom;
 pub mod secret;
 pub mod shape;
+pub mod source;
 pub mod statement;
 pub mod time;
 pub mod trust;

@@ -21,8 +21,12 @@ pub const KEY_FILE: u64 = 64 << 10;
 pub const PASSPHRASE: u64 = 4 << 10;
 /// Largest OCI manifest or index, in bytes (registries enforce 4 MiB).
 pub const MANIFEST: u64 = 4 << 20;
-/// Most entries in one OCI index.
+/// Largest `index.json` of an OCI layout, in bytes.
+pub const LAYOUT_INDEX: u64 = 16 << 20;
+/// Most entries in one OCI index, and most layers in one manifest.
 pub const INDEX_ENTRIES: usize = 10_000;
+/// Most blobs and manifests in the closure of one image.
+pub const CLOSURE: usize = 200_000;
 /// Deepest nesting of OCI indexes and referrers of referrers.
 pub const INDEX_DEPTH: usize = 8;
 /// Most files in one model.

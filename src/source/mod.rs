@@ -1,0 +1,3 @@
+//! Where artifacts are: files, directories and OCI layouts.
+
+pub mod layout;
