@@ -2,6 +2,7 @@
 
 mod references;
 mod shapes;
+mod values;
 
 use serde_json::Value;
 

@@ -1,6 +1,7 @@
 //! The members of an SPDX 2.3 document (clauses 6 to 12 and the JSON
 //! serialisation), as a table of our own.
 
+use super::values::{CATEGORIES, CHECKSUMS, FILE_TYPES, PURPOSES, RELATIONSHIPS};
 use crate::shape::Shape::{
     self, Bool, Checked, Closed, Count, List, Map, Name, NonEmpty, OneOf, Text,
 };
@@ -213,110 +214,3 @@ fn is_agent(s: &str, kinds: &[&str]) -> bool {
         .filter_map(|kind| s.strip_prefix(kind))
         .any(|name| !name.trim().is_empty())
 }
-
-const PURPOSES: [&str; 12] = [
-    "APPLICATION",
-    "ARCHIVE",
-    "CONTAINER",
-    "DEVICE",
-    "FILE",
-    "FIRMWARE",
-    "FRAMEWORK",
-    "INSTALL",
-    "LIBRARY",
-    "OPERATING-SYSTEM",
-    "OTHER",
-    "SOURCE",
-];
-
-const FILE_TYPES: [&str; 11] = [
-    "APPLICATION",
-    "ARCHIVE",
-    "AUDIO",
-    "BINARY",
-    "DOCUMENTATION",
-    "IMAGE",
-    "OTHER",
-    "SOURCE",
-    "SPDX",
-    "TEXT",
-    "VIDEO",
-];
-
-// Both spellings stand in the specification: one in its text, one in its JSON form.
-const CATEGORIES: [&str; 6] = [
-    "OTHER",
-    "PACKAGE-MANAGER",
-    "PACKAGE_MANAGER",
-    "PERSISTENT-ID",
-    "PERSISTENT_ID",
-    "SECURITY",
-];
-
-const CHECKSUMS: [&str; 17] = [
-    "ADLER32",
-    "BLAKE2b-256",
-    "BLAKE2b-384",
-    "BLAKE2b-512",
-    "BLAKE3",
-    "MD2",
-    "MD4",
-    "MD5",
-    "MD6",
-    "SHA1",
-    "SHA224",
-    "SHA256",
-    "SHA3-256",
-    "SHA3-384",
-    "SHA3-512",
-    "SHA384",
-    "SHA512",
-];
-
-const RELATIONSHIPS: [&str; 45] = [
-    "AMENDS",
-    "ANCESTOR_OF",
-    "BUILD_DEPENDENCY_OF",
-    "BUILD_TOOL_OF",
-    "CONTAINED_BY",
-    "CONTAINS",
-    "COPY_OF",
-    "DATA_FILE_OF",
-    "DEPENDENCY_MANIFEST_OF",
-    "DEPENDENCY_OF",
-    "DEPENDS_ON",
-    "DESCENDANT_OF",
-    "DESCRIBED_BY",
-    "DESCRIBES",
-    "DEV_DEPENDENCY_OF",
-    "DEV_TOOL_OF",
-    "DISTRIBUTION_ARTIFACT",
-    "DOCUMENTATION_OF",
-    "DYNAMIC_LINK",
-    "EXAMPLE_OF",
-    "EXPANDED_FROM_ARCHIVE",
-    "FILE_ADDED",
-    "FILE_DELETED",
-    "FILE_MODIFIED",
-    "GENERATED_FROM",
-    "GENERATES",
-    "HAS_PREREQUISITE",
-    "METAFILE_OF",
-    "OPTIONAL_COMPONENT_OF",
-    "OPTIONAL_DEPENDENCY_OF",
-    "OTHER",
-    "PACKAGE_OF",
-    "PATCH_APPLIED",
-    "PATCH_FOR",
-    "PREREQUISITE_FOR",
-    "PROVIDED_DEPENDENCY_OF",
-    "REQUIREMENT_DESCRIPTION_FOR",
-    "RUNTIME_DEPENDENCY_OF",
-    "SPECIFICATION_FOR",
-    "STATIC_LINK",
-    "TEST_CASE_OF",
-    "TEST_DEPENDENCY_OF",
-    "TEST_OF",
-    "TEST_TOOL_OF",
-    "VARIANT_OF",
-];
