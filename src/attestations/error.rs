@@ -52,6 +52,19 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether a limit was met: then there is something, only too much of it.
+    pub const fn is_limit(&self) -> bool {
+        matches!(
+            self,
+            Self::TooMany { .. }
+                | Self::Layout(
+                    LayoutError::TooMany { .. }
+                        | LayoutError::TooDeep { .. }
+                        | LayoutError::BlobLarge { .. }
+                )
+        )
+    }
+
     pub(super) fn too_much_evidence(place: String) -> Self {
         Self::TooMany {
             place,

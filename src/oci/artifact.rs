@@ -186,7 +186,7 @@ pub fn artifact_files(manifest: &Manifest) -> Result<Option<Vec<ArtifactFile>>, 
         let path = layer
             .annotation(media_type::MODEL_PATH)
             .or(layer.annotation(media_type::TITLE))
-            .ok_or_else(|| FilesError::NoPath(layer.digest))?;
+            .ok_or(FilesError::NoPath(layer.digest))?;
         if !is_safe_path(path) {
             return Err(FilesError::Path(path.chars().take(256).collect()));
         }

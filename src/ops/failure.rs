@@ -91,6 +91,17 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// A file that is not there is a wrong argument; one that cannot be read
+    /// or written just now may be tomorrow.
+    pub(super) fn exit_of_file(error: &FileError) -> Exit {
+        match error {
+            FileError::Io { .. } if !error.is_not_found() => Exit::Undetermined,
+            _ => Exit::Usage,
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what)?;
@@ -133,14 +144,8 @@ impl From<FileError> for Failure {
             }
             FileError::Io { .. } => None,
         };
-        // A file that is not there is a wrong argument; one that cannot be
-        // read or written just now may be tomorrow.
-        let exit = match &error {
-            FileError::Io { .. } if !error.is_not_found() => Exit::Undetermined,
-            _ => Exit::Usage,
-        };
         Self {
-            exit,
+            exit: Self::exit_of_file(&error),
             what: "cannot use the file".to_owned(),
             cause: Some(error.to_string()),
             hint: hint.map(ToOwned::to_owned),

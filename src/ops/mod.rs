@@ -3,6 +3,7 @@
 
 mod failure;
 pub mod inspect;
+mod store_failure;
 mod system_clock;
 
 pub use failure::{Exit, Failure};
