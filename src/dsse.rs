@@ -55,8 +55,9 @@ pub struct Wire {
 #[serde(deny_unknown_fields)]
 struct WireSignature {
     sig: String,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    keyid: String,
+    // Some signers write null for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    keyid: Option<String>,
 }
 
 impl TryFrom<Wire> for Envelope {
@@ -77,7 +78,7 @@ impl TryFrom<Wire> for Envelope {
         Ok(Self {
             payload: decode("payload", &wire.payload)?,
             signature: decode("sig", &signature.sig)?,
-            keyid: signature.keyid.clone(),
+            keyid: signature.keyid.clone().unwrap_or_default(),
             payload_type: wire.payload_type,
         })
     }
@@ -90,7 +91,7 @@ impl From<&Envelope> for Wire {
             payload_type: envelope.payload_type.clone(),
             signatures: vec![WireSignature {
                 sig: STANDARD.encode(&envelope.signature),
-                keyid: envelope.keyid.clone(),
+                keyid: (!envelope.keyid.is_empty()).then(|| envelope.keyid.clone()),
             }],
         }
     }

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::{BundleError, Content, Material, decode, is_bundle_media_type};
@@ -35,10 +36,16 @@ struct VerificationMaterial {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Hint {
     #[serde(default)]
-    hint: String,
+    hint: Option<String>,
+    // model-signing before 1.1 put the key itself here. A key that comes with
+    // the signature proves nothing, so it is read past.
+    #[serde(default, skip_serializing)]
+    raw_bytes: IgnoredAny,
+    #[serde(default, skip_serializing)]
+    key_details: IgnoredAny,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -141,7 +148,9 @@ fn read_material(
     chain: Option<Chain>,
 ) -> Result<Material, BundleError> {
     match (key, certificate, chain) {
-        (Some(key), None, None) => Ok(Material::PublicKey { hint: key.hint }),
+        (Some(key), None, None) => Ok(Material::PublicKey {
+            hint: key.hint.unwrap_or_default(),
+        }),
         (None, Some(leaf), None) => Ok(Material::Certificates(vec![decode(
             "certificate.rawBytes",
             &leaf.raw_bytes,
@@ -195,7 +204,15 @@ impl From<&super::Bundle> for Bundle {
             raw_bytes: STANDARD.encode(der),
         };
         let (public_key, certificate, chain) = match &bundle.material {
-            Material::PublicKey { hint } => (Some(Hint { hint: hint.clone() }), None, None),
+            Material::PublicKey { hint } => {
+                let hint = Some(hint.clone());
+                let key = Hint {
+                    hint,
+                    raw_bytes: IgnoredAny,
+                    key_details: IgnoredAny,
+                };
+                (Some(key), None, None)
+            }
             Material::Certificates(certificates) if certificates.len() == 1 => {
                 (None, certificates.first().map(raw), None)
             }

@@ -1,3 +1,16 @@
-//! Where artifacts are: files, directories and OCI layouts.
+//! Where artifacts are: files, directories and OCI layouts. Opened without
+//! being led astray, hashed in one pass, copied while they are hashed.
 
+mod error;
+pub mod file;
+pub mod hash;
 pub mod layout;
+pub mod mount;
+mod progress;
+mod resolve;
+pub mod stage;
+pub mod tree;
+mod walk;
+
+pub use error::SourceError;
+pub use progress::Progress;

@@ -12,6 +12,8 @@
 
 mod formats;
 mod harness;
+mod model;
 mod predicate;
 mod sbom;
+mod source;
 mod tidy;
