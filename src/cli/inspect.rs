@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::Output;
+use super::{Context, Output, select};
 use crate::ops::{Exit, Failure, inspect};
 
 /// `obreia inspect BUNDLE`
@@ -25,10 +25,15 @@ impl Arguments {
     ///
     /// # Errors
     /// Where the bundle cannot be read or its parts not be written.
-    pub fn run(self, output: &mut Output) -> Result<Exit, Failure> {
+    pub fn run(self, context: &Context, output: &mut Output) -> Result<Exit, Failure> {
         let (bundle, mut contents) = inspect::inspect(&self.bundle)?;
         if let Some(dir) = &self.extract {
-            inspect::extract(&bundle, &mut contents, dir, None)?;
+            let keys = match &self.key {
+                Some(key) => select::trusted(key, context)?,
+                None => Vec::new(),
+            };
+            let signer = inspect::signer(&bundle, &keys);
+            inspect::extract(&bundle, &mut contents, dir, signer)?;
         }
         if output.is_json() {
             output.json(&contents)?;

@@ -5,9 +5,13 @@
 
 mod config;
 mod context;
+mod guard;
 mod inspect;
 mod output;
+mod progress;
+mod select;
 mod verdict;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,7 +24,17 @@ pub use output::Output;
 use crate::ops::{Exit, Failure};
 
 #[cfg(feature = "sign")]
+mod attest;
+#[cfg(feature = "sign")]
 mod completions;
+#[cfg(feature = "sign")]
+mod passphrase;
+#[cfg(feature = "sign")]
+mod quickstart;
+#[cfg(feature = "sign")]
+mod sign;
+#[cfg(feature = "sign")]
+mod signing;
 
 /// Signs, attests, promotes and guards images, SBOMs and ML models with keys that stay in a KMS or an HSM.
 #[derive(Debug, Parser)]
@@ -82,10 +96,23 @@ pub enum Format {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Show the configuration in force
-    Config(config::Arguments),
+    /// Run the whole chain on a model in a scratch folder, and show every step
+    #[cfg(feature = "sign")]
+    Quickstart(quickstart::Arguments),
+    /// Sign an artifact
+    #[cfg(feature = "sign")]
+    Sign(sign::Arguments),
+    /// Sign a statement about an artifact: provenance, SBOM, test result, …
+    #[cfg(feature = "sign")]
+    Attest(attest::Arguments),
+    /// Say whether an artifact may be trusted, and exactly why
+    Verify(verify::Arguments),
+    /// Start a command only when everything it needs is verified
+    Guard(guard::Arguments),
     /// Show what is in a bundle, without believing any of it
     Inspect(inspect::Arguments),
+    /// Show the configuration in force
+    Config(config::Arguments),
     /// Write shell completions to standard output
     #[cfg(feature = "sign")]
     Completions(completions::Arguments),
@@ -96,8 +123,15 @@ enum Command {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(usage_code(&error));
+        }
+    };
     let mut output = Output::new(&cli.global);
+    let guards = matches!(&cli.command, Command::Guard(guard) if guard.has_command());
     let exit = match dispatch(cli, &mut output) {
         Ok(exit) => exit,
         Err(failure) => {
@@ -105,14 +139,38 @@ pub fn main() -> ExitCode {
             failure.exit
         }
     };
-    ExitCode::from(exit.code())
+    ExitCode::from(match exit {
+        // The guarded command's own codes pass through, so the guard's must be told apart.
+        Exit::Denied if guards => 126,
+        _ if guards => 125,
+        _ => exit.code(),
+    })
+}
+
+/// The exit code of a command line that cannot be read, or of `--help`.
+fn usage_code(error: &clap::Error) -> u8 {
+    let guards =
+        std::env::args_os().any(|a| a == "guard") && std::env::args_os().any(|a| a == "--");
+    match error.exit_code() {
+        0 => 0,
+        _ if guards => 125,
+        _ => Exit::Usage.code(),
+    }
 }
 
 fn dispatch(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
     let context = Context::new(&cli.global);
     match cli.command {
+        Command::Verify(arguments) => arguments.run(&context, output),
+        Command::Guard(arguments) => arguments.run(&context, output),
+        Command::Inspect(arguments) => arguments.run(&context, output),
         Command::Config(arguments) => arguments.run(&context, output),
-        Command::Inspect(arguments) => arguments.run(output),
+        #[cfg(feature = "sign")]
+        Command::Quickstart(arguments) => arguments.run(&context, output),
+        #[cfg(feature = "sign")]
+        Command::Sign(arguments) => arguments.run(&context, output),
+        #[cfg(feature = "sign")]
+        Command::Attest(arguments) => arguments.run(&context, output),
         #[cfg(feature = "sign")]
         Command::Completions(arguments) => arguments.run(output),
         #[cfg(feature = "sign")]

@@ -2,6 +2,7 @@ use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 
+use super::progress::Bytes;
 use super::{Format, Global};
 use crate::ops::{Exit, Failure};
 
@@ -14,6 +15,7 @@ pub struct Output {
     color: bool,
     progress: bool,
     verbose: u8,
+    aside: bool,
 }
 
 /// How a piece of text is coloured on a terminal.
@@ -43,6 +45,7 @@ impl Output {
             color,
             progress: !global.no_progress && !global.quiet && io::stderr().is_terminal(),
             verbose: global.verbose,
+            aside: false,
         }
     }
 
@@ -51,9 +54,15 @@ impl Output {
         self.format == Format::Json
     }
 
-    /// Whether progress bars may be drawn.
-    pub const fn progress(&self) -> bool {
-        self.progress
+    /// A progress bar of bytes; nothing is drawn where none is wanted.
+    pub fn bytes_bar(&self, label: &str) -> Bytes {
+        Bytes::new(label, self.progress)
+    }
+
+    /// Sends results to standard error from here on: standard output belongs
+    /// to the command that is about to run.
+    pub const fn to_standard_error(&mut self) {
+        self.aside = true;
     }
 
     /// How often `-v` was given.
@@ -125,7 +134,10 @@ impl Output {
 
     /// A failure on standard error, and as `obreia.error/v1` on standard output when results are wanted as JSON.
     pub fn failure(&mut self, failure: &Failure) {
-        let mut text = format!("error: {}\n", failure.what);
+        let mut text = match failure.code {
+            Some(code) => format!("error[{code}]: {}\n", failure.what),
+            None => format!("error: {}\n", failure.what),
+        };
         if let Some(cause) = &failure.cause {
             text.push_str(&format!("  cause: {cause}\n"));
         }
@@ -136,6 +148,7 @@ impl Output {
         if self.is_json() {
             let _ = self.json(&serde_json::json!({
                 "schema": "obreia.error/v1",
+                "code": failure.code,
                 "error": failure.what,
                 "cause": failure.cause,
                 "hint": failure.hint,

@@ -125,6 +125,11 @@ impl PublicKey {
         sha256(self.to_pem().as_bytes()).hex()
     }
 
+    /// Whether a signer's hint names this key, in any form that signers write.
+    pub fn is_hinted_by(&self, hint: &str) -> bool {
+        hint == self.sigstore_hint() || hint == self.id.hex() || hint == self.model_signing_hint()
+    }
+
     /// The scheme that holds for this key where nothing else was stated: hash
     /// by curve, and PKCS #1 v1.5 with SHA-256 for RSA (Sigstore's
     /// `PublicKeyDetails` defaults).

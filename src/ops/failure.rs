@@ -57,6 +57,8 @@ impl From<Outcome> for Exit {
 pub struct Failure {
     /// How the process ends.
     pub exit: Exit,
+    /// A stable code for scripts, where there is one.
+    pub code: Option<&'static str>,
     /// What failed, naming the input.
     pub what: String,
     /// Why.
@@ -70,10 +72,18 @@ impl Failure {
     pub fn new(exit: Exit, what: impl Into<String>) -> Self {
         Self {
             exit,
+            code: None,
             what: what.into(),
             cause: None,
             hint: None,
         }
+    }
+
+    /// The same with a stable code.
+    #[must_use]
+    pub const fn code(mut self, code: &'static str) -> Self {
+        self.code = Some(code);
+        self
     }
 
     /// The same with why.
@@ -124,6 +134,7 @@ impl From<RefError> for Failure {
         };
         Self {
             exit: Exit::Usage,
+            code: None,
             what: "cannot read the name".to_owned(),
             cause: Some(error.to_string()),
             hint,
@@ -146,6 +157,7 @@ impl From<FileError> for Failure {
         };
         Self {
             exit: Self::exit_of_file(&error),
+            code: None,
             what: "cannot use the file".to_owned(),
             cause: Some(error.to_string()),
             hint: hint.map(ToOwned::to_owned),

@@ -13,6 +13,7 @@ use crate::crypto::PublicKey;
 use crate::durable::{self, Existing};
 use crate::limits;
 use crate::statement::Statement;
+use crate::trust::TrustedKey;
 
 /// What a bundle holds: `obreia.bundle/v1`. Nothing in it is verified.
 #[derive(Debug, Serialize)]
@@ -95,6 +96,15 @@ pub fn inspect(path: &Path) -> Result<(Bundle, Contents), Failure> {
         }
     }
     Ok((bundle, contents))
+}
+
+/// The key among `keys` that the bundle's hint names, or the first.
+pub fn signer<'a>(bundle: &Bundle, keys: &'a [TrustedKey]) -> Option<&'a PublicKey> {
+    let named = match &bundle.material {
+        Material::PublicKey { hint } => keys.iter().find(|k| k.public_key.is_hinted_by(hint)),
+        Material::Certificates(_) => None,
+    };
+    named.or(keys.first()).map(|k| &k.public_key)
 }
 
 /// Writes a bundle's parts into `dir`, so that other tools can check them:

@@ -1,10 +1,32 @@
 //! Use cases: what a command or a request does, without knowing which surface
 //! asked, and without printing.
 
+#[cfg(feature = "sign")]
+pub mod attest;
 mod failure;
+pub mod gather;
+pub mod guard;
 pub mod inspect;
+mod key_failure;
+pub mod keyring;
+pub mod policies;
+#[cfg(feature = "sign")]
+pub mod quickstart;
+#[cfg(feature = "sign")]
+pub mod sign;
+mod source_failure;
 mod store_failure;
 mod system_clock;
+pub mod verify;
 
 pub use failure::{Exit, Failure};
 pub use system_clock::SystemClock;
+
+/// Registries are a later issue: named, so that nobody takes silence for an answer.
+fn no_registry(name: &str) -> Failure {
+    Failure::new(
+        Exit::Usage,
+        format!("{name} is in a registry, which this version does not reach"),
+    )
+    .hint("copy it into an OCI layout and name that: oci-layout:DIR:TAG; docs/gaps.md says what is missing")
+}

@@ -56,6 +56,14 @@ impl fmt::Display for SbomKind {
     }
 }
 
+/// Whether the beginning of a file is that of an SBOM in JSON: it names a
+/// format before anything is parsed. A guess that only adds policies to ask.
+pub fn looks_like_one(start: &[u8]) -> bool {
+    let has = |needle: &[u8]| start.windows(needle.len()).any(|w| w == needle);
+    start.trim_ascii_start().first() == Some(&b'{')
+        && (has(b"\"bomFormat\"") || has(b"\"spdxVersion\"") || has(b"spdx.org/rdf/3"))
+}
+
 /// What a valid document says about itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SbomDocument {

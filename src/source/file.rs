@@ -119,6 +119,11 @@ impl RegularFile {
         &self.path
     }
 
+    /// The open file itself, for whoever runs it.
+    pub fn into_file(self) -> File {
+        self.file
+    }
+
     pub(super) const fn stamp(&self) -> Stamp {
         self.stamp
     }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::digest::{Algorithm, Identity};
+use crate::model::files::{HashedFile, Standing};
 
 /// One untrusted piece of evidence.
 #[derive(Clone, Debug)]
@@ -39,9 +40,8 @@ pub struct Observed<'a> {
     pub content: Option<Cow<'a, [u8]>>,
     /// Size in bytes.
     pub size: Option<u64>,
-    /// Files of a model that its identity leaves out (`.git/` and the other
-    /// default ignores): a statement about the identity does not cover them.
-    pub outside: Vec<String>,
+    /// A model's files; empty for any other artifact.
+    pub files: Vec<HashedFile>,
 }
 
 impl Observed<'_> {
@@ -53,8 +53,13 @@ impl Observed<'_> {
         })
     }
 
-    /// The files that no statement about the identity covers.
+    /// Files of a model that its identity leaves out (`.git/` and the other
+    /// default ignores): no statement about the identity covers them.
     pub(super) fn never_covered(&self) -> Vec<String> {
-        self.outside.clone()
+        self.files
+            .iter()
+            .filter(|file| file.standing == Standing::Ignored)
+            .map(|file| file.path.clone())
+            .collect()
     }
 }

@@ -54,12 +54,7 @@ pub(super) fn candidates(
                 )
             })
             .collect::<Vec<_>>();
-        all.retain(|c| {
-            let key = &c.key.public_key;
-            hint == key.sigstore_hint()
-                || hint == key.id().hex()
-                || hint == key.model_signing_hint()
-        });
+        all.retain(|c| c.key.public_key.is_hinted_by(hint));
         if all.is_empty() {
             let mut rejection = Rejection::new(
                 "signature",

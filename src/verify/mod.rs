@@ -5,6 +5,7 @@ mod evidence;
 mod facts;
 mod keys;
 mod model;
+mod plan;
 mod reason;
 mod stage;
 mod verdict;
@@ -15,6 +16,8 @@ pub use facts::{
     ArtifactFact, ArtifactKind, AttestationFact, Facts, ModelFacts, ModelFile, SignatureFact,
     SignatureFormat, SignerKey, Verified,
 };
+pub use model::unsigned_files;
+pub use plan::{Wants, plan};
 pub use reason::{Reason, ReasonCode};
 pub use stage::Stage;
 pub use verdict::{EvidenceReport, Outcome, PolicyId, SchemaName, Verdict};

@@ -96,6 +96,12 @@ pub struct Verdict {
     pub notes: Vec<Reason>,
     /// Every piece of evidence and what became of it.
     pub evidence: Vec<EvidenceReport>,
+    /// What would have to differ for the policies to be met, nearest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub nearest: Vec<String>,
+    /// Files of a model that no signature covers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unsigned_files: Vec<String>,
     /// Whether a policy that only warns would have denied.
     pub would_deny: bool,
     /// The time the decision was made for.

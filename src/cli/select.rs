@@ -1,0 +1,131 @@
+//! Arguments that several commands share: what is meant, and by whose word.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::{Context, block_on};
+use crate::config::Config;
+use crate::ops::{Exit, Failure, keyring, policies};
+use crate::policy::Policy;
+use crate::reference::{ArtifactRef, KeyRef};
+use crate::source::tree::Symlinks;
+use crate::trust::TrustedKey;
+use crate::verify::ArtifactKind;
+
+/// One artifact.
+#[derive(Debug, Args)]
+pub(super) struct Target {
+    /// A file or folder, oci-layout:DIR[:tag|@digest], or sha256:HEX
+    pub(super) artifact: String,
+    /// What a policy calls it (default: as given)
+    #[arg(long, value_name = "NAME")]
+    pub(super) name: Option<String>,
+    #[command(flatten)]
+    pub(super) reading: Reading,
+}
+
+/// How an artifact is read.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Reading {
+    /// What kind of artifact it is, where its content does not tell
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub(super) kind: Option<Kind>,
+    /// Follow symlinks that stay inside the model
+    #[arg(long)]
+    pub(super) allow_symlinks: bool,
+    /// Follow symlinks that stay inside this folder, as a model hub's cache needs
+    #[arg(long, value_name = "DIR")]
+    pub(super) symlinks_within: Option<PathBuf>,
+    /// A path in the model that needs no signature; repeatable
+    #[arg(long = "ignore-path", value_name = "PATH")]
+    pub(super) ignore_paths: Vec<String>,
+}
+
+/// `--kind`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Kind {
+    Model,
+    Sbom,
+    Blob,
+}
+
+impl From<Kind> for ArtifactKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Model => Self::Model,
+            Kind::Sbom => Self::Sbom,
+            Kind::Blob => Self::Blob,
+        }
+    }
+}
+
+impl Reading {
+    pub(super) fn symlinks(&self) -> Symlinks {
+        match &self.symlinks_within {
+            Some(root) => Symlinks::Within(root.clone()),
+            None if self.allow_symlinks => Symlinks::Inside,
+            None => Symlinks::Refuse,
+        }
+    }
+}
+
+/// Reads an artifact's name, asking the file system which paths exist.
+pub(super) fn artifact(text: &str) -> Result<ArtifactRef, Failure> {
+    Ok(ArtifactRef::parse(text, |path| {
+        // A dangling symlink exists too: it is an artifact that cannot be read, not another name.
+        Path::new(path).symlink_metadata().is_ok()
+    })?)
+}
+
+/// The public keys that a key reference names. Unlocks nothing.
+pub(super) fn trusted(key: &str, context: &Context) -> Result<Vec<TrustedKey>, Failure> {
+    let key = KeyRef::parse(key)?;
+    // A key file needs no configuration, so a broken one is not in its way.
+    let config = match key {
+        KeyRef::File(_) => Config::default(),
+        _ => context.config()?,
+    };
+    Ok(block_on(keyring::of(&config).trusted(&key))??)
+}
+
+/// Whose word counts, and where it stands.
+#[derive(Debug, Args)]
+pub(super) struct Selection {
+    /// A verification policy; repeatable, all that match must pass
+    #[arg(long = "policy", value_name = "FILE", conflicts_with = "key")]
+    pub(super) policies: Vec<PathBuf>,
+    /// The key whose signature is enough: PEM file, kms:// or another provider's URI
+    #[arg(long, value_name = "KEY")]
+    pub(super) key: Option<String>,
+    /// A bundle to look at instead of where `sign` puts it; repeatable
+    #[arg(long = "bundle", value_name = "FILE")]
+    pub(super) bundles: Vec<PathBuf>,
+}
+
+impl Selection {
+    /// The policies: those named, else what `--key` stands for, else the configuration's.
+    pub(super) fn policies(
+        &self,
+        reading: &Reading,
+        context: &Context,
+    ) -> Result<Vec<Policy>, Failure> {
+        if let Some(key) = &self.key {
+            let policy = Policy::for_key(trusted(key, context)?, &reading.ignore_paths)
+                .map_err(|why| Failure::new(Exit::Usage, "cannot use --ignore-path").cause(why))?;
+            return Ok(vec![policy]);
+        }
+        let files = if self.policies.is_empty() {
+            context.config()?.policy.files
+        } else {
+            self.policies.clone()
+        };
+        if files.is_empty() {
+            return Err(Failure::new(Exit::Usage, "nothing says whose word counts").hint(
+                "name a policy with --policy FILE or a key with --key KEY, or configure [policy] files",
+            ));
+        }
+        let keyring = keyring::of(&context.config()?);
+        block_on(policies::load(&files, &keyring))?
+    }
+}

@@ -1,0 +1,106 @@
+//! Everything that a decision needs, read before it is made.
+
+mod evidence;
+mod file;
+mod image;
+mod model;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::Failure;
+use crate::policy::Policy;
+use crate::reference::{ArtifactRef, PathKind};
+use crate::source::stage::Staged;
+use crate::source::tree::Symlinks;
+use crate::source::{Progress, SourceError};
+use crate::verify::{ArtifactFact, ArtifactKind, Evidence, ModelFacts, Observed, Reason};
+
+/// What to read, and how.
+#[derive(Clone, Debug)]
+pub struct Reading<'a> {
+    /// The artifact.
+    pub artifact: &'a ArtifactRef,
+    /// What the operator calls it, where that is not how it is written.
+    pub name: Option<&'a str>,
+    /// What the operator says that it is.
+    pub kind: Option<ArtifactKind>,
+    /// What becomes of symlinks in a model.
+    pub symlinks: Symlinks,
+    /// Bundles to look at instead of where evidence usually lies.
+    pub bundles: &'a [PathBuf],
+    /// A bare signature to look at.
+    pub signature: Option<&'a PathBuf>,
+    /// Where to put a private copy, made of the very bytes that are hashed.
+    pub into: Option<&'a PathBuf>,
+}
+
+/// An artifact and its evidence, read.
+#[derive(Debug)]
+pub struct Gathered {
+    /// What was read.
+    pub artifact: ArtifactFact,
+    /// Everything that it counts as when a policy is looked for.
+    pub kinds: Vec<ArtifactKind>,
+    /// Its digests and files.
+    pub observed: Observed<'static>,
+    /// What was found about it.
+    pub evidence: Vec<Evidence>,
+    /// Look-ups that failed.
+    pub failed: Vec<Reason>,
+    /// Its files and their formats, where it is a model.
+    pub model: Option<ModelFacts>,
+    /// Configuration and children, where it is an image.
+    pub image: Option<BTreeMap<String, Value>>,
+    /// Whether it can change before it is used.
+    pub mutable: bool,
+    /// The private copy, not in its place yet.
+    pub staged: Option<Staged>,
+}
+
+/// Reads an artifact and everything that is kept about it.
+///
+/// # Errors
+/// Where the artifact itself cannot be read. Evidence that cannot be looked up
+/// is no error: it stands in [`Gathered::failed`].
+pub async fn gather(
+    reading: &Reading<'_>,
+    policies: &[Policy],
+    progress: &dyn Progress,
+) -> Result<Gathered, Failure> {
+    let named = match reading.name {
+        Some(name) => name.to_owned(),
+        None => reading.artifact.to_string(),
+    };
+    match reading.artifact {
+        ArtifactRef::Path { path, forced } => {
+            let path = PathBuf::from(path);
+            let folder = match forced {
+                Some(PathKind::Directory) => true,
+                Some(PathKind::File) => false,
+                None => path.metadata().map_err(|e| unreadable(&path, e))?.is_dir(),
+            };
+            if folder {
+                model::gather(&path, named, reading, policies, progress).await
+            } else {
+                file::gather(&path, named, reading, policies, progress).await
+            }
+        }
+        ArtifactRef::Layout { dir, select } => {
+            image::gather(dir, select, named, reading, policies).await
+        }
+        ArtifactRef::Digest(digest) => file::digest_only(digest, named, reading),
+        ArtifactRef::Registry { .. } => Err(super::no_registry(&named)),
+    }
+}
+
+fn unreadable(path: &std::path::Path, source: std::io::Error) -> Failure {
+    SourceError::Io {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    }
+    .into()
+}

@@ -1,0 +1,203 @@
+//! The guard: nothing unverified starts.
+
+mod exec;
+
+use std::path::{Path, PathBuf};
+
+pub use exec::exec;
+
+use super::gather::{self, Reading};
+use super::verify::{self, Request};
+use super::{Exit, Failure};
+use crate::digest::Digest;
+use crate::policy::Policy;
+use crate::reference::ArtifactRef;
+use crate::source::Progress;
+use crate::source::stage::Staged;
+use crate::source::tree::Symlinks;
+use crate::time::Timestamp;
+use crate::verify::{ArtifactKind, ModelFile, Outcome, Stage, Verdict};
+
+/// What to guard, and how.
+#[derive(Clone, Debug)]
+pub struct Guard<'a> {
+    /// The targets; every one must be allowed.
+    pub targets: &'a [ArtifactRef],
+    /// What the operator calls them; only for a single target.
+    pub name: Option<&'a str>,
+    /// What the operator says that they are.
+    pub kind: Option<ArtifactKind>,
+    /// What becomes of symlinks in a model.
+    pub symlinks: Symlinks,
+    /// The policies.
+    pub policies: &'a [Policy],
+    /// Bundles to look at instead of where evidence usually lies.
+    pub bundles: &'a [PathBuf],
+    /// The folder that receives the private copies, one per target under its own name.
+    pub into: Option<&'a Path>,
+    /// The time to decide for.
+    pub now: Timestamp,
+}
+
+/// A target that was allowed.
+#[derive(Debug)]
+pub struct Guarded {
+    /// Where it is: the copy, where one was made.
+    pub place: PathBuf,
+    /// SHA-256 of a target that is one file.
+    pub whole: Option<Digest>,
+    /// The files that a signature covers, of a target that is a folder.
+    pub files: Vec<ModelFile>,
+}
+
+/// What a command's program is inside a guarded target.
+#[derive(Debug)]
+pub struct Inside {
+    /// Its canonical path.
+    pub path: PathBuf,
+    /// The digest that was verified; `None` where no signature covers it.
+    pub digest: Option<Digest>,
+}
+
+/// The verdicts, and what may be used where all of them allow.
+#[derive(Debug)]
+pub struct Done {
+    /// One for each target, in order.
+    pub verdicts: Vec<Verdict>,
+    /// The targets, in order; empty unless every verdict allows.
+    pub guarded: Vec<Guarded>,
+}
+
+impl Done {
+    /// The verdict over all targets.
+    pub fn outcome(&self) -> Outcome {
+        self.verdicts
+            .iter()
+            .map(|v| v.outcome)
+            .fold(Outcome::Allowed, Outcome::and)
+    }
+}
+
+/// Verifies every target at stage startup. Copies come into their place only
+/// when all are allowed: a start is of all of them or of none.
+///
+/// # Errors
+/// Where a target cannot be read or copied; then nothing is left in `into`.
+pub async fn guard(guard: &Guard<'_>, progress: &dyn Progress) -> Result<Done, Failure> {
+    let places = places(guard)?;
+    let mut verdicts = Vec::with_capacity(guard.targets.len());
+    let mut held: Vec<(Guarded, Option<Staged>)> = Vec::new();
+    for (target, place) in guard.targets.iter().zip(&places) {
+        let request = Request {
+            reading: Reading {
+                artifact: target,
+                name: guard.name,
+                kind: guard.kind,
+                symlinks: guard.symlinks.clone(),
+                bundles: guard.bundles,
+                signature: None,
+                into: place.as_ref(),
+            },
+            policies: guard.policies,
+            stage: Stage::Startup,
+            now: guard.now,
+            source_of_promotion: false,
+        };
+        let mut gathered = gather::gather(&request.reading, guard.policies, progress).await?;
+        let verdict = verify::decide(&gathered, &request)?;
+        let staged = gathered.staged.take();
+        if let Some(local) = local_path(target) {
+            let files = gathered.model.take().map(|m| m.files).unwrap_or_default();
+            held.push((
+                Guarded {
+                    place: local,
+                    whole: gathered
+                        .observed
+                        .digest(crate::digest::Algorithm::Sha256)
+                        .copied(),
+                    files: covered(files, &verdict),
+                },
+                staged,
+            ));
+        }
+        verdicts.push(verdict);
+    }
+    let mut done = Done {
+        verdicts,
+        guarded: Vec::new(),
+    };
+    if done.outcome() == Outcome::Allowed {
+        for (mut target, staged) in held {
+            if let Some(staged) = staged {
+                target.place = staged.commit()?;
+            }
+            done.guarded.push(target);
+        }
+    }
+    Ok(done)
+}
+
+/// What may be run of a target: everything but what no counted signature covers.
+fn covered(files: Vec<ModelFile>, verdict: &Verdict) -> Vec<ModelFile> {
+    files
+        .into_iter()
+        .filter(|file| !verdict.unsigned_files.contains(&file.path))
+        .collect()
+}
+
+fn local_path(target: &ArtifactRef) -> Option<PathBuf> {
+    match target {
+        ArtifactRef::Path { path, .. } => Some(PathBuf::from(path)),
+        _ => None,
+    }
+}
+
+/// Where each target's copy goes: into the folder, under the target's own name.
+fn places(guard: &Guard<'_>) -> Result<Vec<Option<PathBuf>>, Failure> {
+    if guard.targets.len() > 1 && guard.name.is_some() {
+        return Err(Failure::new(
+            Exit::Usage,
+            "--name is for one target, and several were given",
+        )
+        .hint("guard them one by one, or let each go by its path"));
+    }
+    let Some(into) = guard.into else {
+        return Ok(vec![None; guard.targets.len()]);
+    };
+    std::fs::create_dir_all(into).map_err(|e| {
+        Failure::new(
+            Exit::Undetermined,
+            format!("cannot create {}", into.display()),
+        )
+        .cause(e)
+    })?;
+    let mut places: Vec<Option<PathBuf>> = Vec::with_capacity(guard.targets.len());
+    for target in guard.targets {
+        let Some(path) = local_path(target) else {
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("{target} is not a file or folder, so --into cannot copy it"),
+            )
+            .hint("pull it first: obreia pull REF DIR"));
+        };
+        let name = path
+            .canonicalize()
+            .ok()
+            .and_then(|p| p.file_name().map(ToOwned::to_owned))
+            .ok_or_else(|| {
+                Failure::new(
+                    Exit::Usage,
+                    format!("{target} has no name to copy it under"),
+                )
+            })?;
+        let place = Some(into.join(name));
+        if places.contains(&place) {
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("two targets would be copied to the same place, {target} is the second"),
+            ));
+        }
+        places.push(place);
+    }
+    Ok(places)
+}

@@ -1,0 +1,18 @@
+//! The keys that a configuration gives access to.
+
+use std::sync::Arc;
+
+use super::SystemClock;
+use crate::config::Config;
+use crate::keys::{Keyring, Settings};
+
+/// The keyring of a configuration; opens nothing.
+pub fn of(config: &Config) -> Keyring {
+    Keyring::new(
+        Settings {
+            state: config.state.dir.clone(),
+            ..Settings::default()
+        },
+        Arc::new(SystemClock),
+    )
+}

@@ -1,0 +1,349 @@
+//! Signing: an artifact becomes a bundle, and the bundle goes where `verify` looks.
+
+use std::num::NonZeroU64;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{Exit, Failure, SystemClock};
+use crate::attestations::{AttestationStore, Deposit, Referrers, Sidecar, Stored, Subject};
+use crate::bundle::{Bundle, Content};
+use crate::custody::Caller;
+use crate::digest::{Algorithm, Digest, Identity};
+use crate::dsse::{self, Envelope};
+use crate::durable::{self, Existing};
+use crate::keys::{Key, SignInput};
+use crate::model::files::{HashRequest, HashedFile};
+use crate::model::ignore::IgnoreRules;
+use crate::model::manifest::{Method, ModelManifest};
+use crate::model::{files, oms};
+use crate::oci::{Descriptor, cosign_sign_statement};
+use crate::reference::{ArtifactRef, PathKind, Select};
+use crate::source::file::RegularFile;
+use crate::source::layout::Layout;
+use crate::source::tree::{Symlinks, Tree, TreeOptions};
+use crate::source::{Progress, SourceError};
+use crate::statement::{self, Statement};
+use crate::verify::ArtifactKind;
+
+/// What to sign, and how.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    /// The artifact.
+    pub artifact: &'a ArtifactRef,
+    /// `Some(Model)` signs one file as a model.
+    pub kind: Option<ArtifactKind>,
+    /// Signed notes: `stage`, `repository` and whatever else a policy binds to.
+    pub annotations: Map<String, Value>,
+    /// Paths of a model that are left out, beside the usual ones.
+    pub ignore_paths: &'a [String],
+    /// What becomes of symlinks in a model.
+    pub symlinks: Symlinks,
+    /// Cut a model's files into shards of that many bytes.
+    pub shard_size: Option<NonZeroU64>,
+    /// Sign the children of an index too.
+    pub recursive: bool,
+    /// Where the bundle goes instead of its usual place.
+    pub output: Option<&'a Path>,
+    /// Replace a bundle that is there.
+    pub force: bool,
+}
+
+/// What was signed: one entry of `obreia.signed/v1`.
+#[derive(Clone, Debug, Serialize)]
+pub struct SignedArtifact {
+    /// What kind of artifact.
+    pub kind: ArtifactKind,
+    /// Its identity.
+    pub identity: Identity,
+    /// Where the bundle is.
+    pub bundle: String,
+    /// Whether the very same bundle was there already.
+    pub existed: bool,
+    /// The key, by its name.
+    pub key: String,
+    /// The scheme.
+    pub scheme: String,
+    /// What the signer should know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// Signs an artifact, and with `recursive` an index's children.
+///
+/// # Errors
+/// Where the artifact cannot be read, the key may not sign, or the bundle not
+/// be stored; then no bundle is left behind.
+pub async fn sign(
+    request: &Request<'_>,
+    key: &Key,
+    caller: &Caller,
+    progress: &dyn Progress,
+) -> Result<Vec<SignedArtifact>, Failure> {
+    let signer = Signing {
+        request,
+        key,
+        caller,
+    };
+    match request.artifact {
+        ArtifactRef::Path { path, forced } => {
+            let path = PathBuf::from(path);
+            let tree = match forced {
+                Some(PathKind::Directory) => true,
+                Some(PathKind::File) => false,
+                None => path.is_dir(),
+            } || request.kind == Some(ArtifactKind::Model);
+            let signed = if tree {
+                signer.model(&path, progress).await?
+            } else {
+                signer.file(&path, progress).await?
+            };
+            Ok(vec![signed])
+        }
+        ArtifactRef::Layout { dir, select } => signer.image(dir, select).await,
+        ArtifactRef::Digest(_) => Err(Failure::new(
+            Exit::Usage,
+            "a digest alone has no place to keep its signature",
+        )
+        .hint("name the file, or the image in its layout")),
+        ArtifactRef::Registry { .. } => Err(super::no_registry(&request.artifact.to_string())),
+    }
+}
+
+struct Signing<'a> {
+    request: &'a Request<'a>,
+    key: &'a Key,
+    caller: &'a Caller,
+}
+
+impl Signing<'_> {
+    async fn file(&self, path: &Path, progress: &dyn Progress) -> Result<SignedArtifact, Failure> {
+        let file = RegularFile::open(path)?;
+        let scheme_hash = self.key.scheme().hash();
+        // Pure Ed25519 cannot stream a file, and a message signature has no
+        // place for annotations: both sign a statement about the digest.
+        let direct = scheme_hash.filter(|_| self.request.annotations.is_empty());
+        let mut algorithms = vec![Algorithm::Sha256];
+        algorithms.extend(direct.filter(|hash| *hash != Algorithm::Sha256));
+        let digests = file.hash(&algorithms, progress)?;
+        let sha256 = digest(&digests, Algorithm::Sha256)?;
+        let bundle = match direct {
+            Some(hash) => self.message(digest(&digests, hash)?).await?,
+            None => {
+                let mut statement = cosign_sign_statement(sha256, self.request.annotations.clone());
+                if let (Some(subject), Some(name)) =
+                    (statement.subject.first_mut(), path.file_name())
+                {
+                    subject.name = name.to_string_lossy().into_owned();
+                }
+                self.statement(&statement).await?
+            }
+        };
+        let stored = self.keep_beside(path, &bundle).await?;
+        Ok(self.report(ArtifactKind::Blob, Identity::Content(sha256), stored))
+    }
+
+    async fn model(&self, path: &Path, progress: &dyn Progress) -> Result<SignedArtifact, Failure> {
+        let tree = Tree::open(
+            path,
+            &TreeOptions {
+                symlinks: self.request.symlinks.clone(),
+                ..TreeOptions::default()
+            },
+        )?;
+        let mut ignore = IgnoreRules::defaults();
+        for path in self.request.ignore_paths {
+            ignore = ignore.and(path).map_err(|e| {
+                Failure::new(
+                    Exit::Usage,
+                    format!("--ignore-path {path:?} is not a path in the model"),
+                )
+                .cause(e)
+            })?;
+        }
+        let (request, method) = match self.request.shard_size {
+            Some(size) => (
+                HashRequest {
+                    shard_size: Some(size),
+                    ..HashRequest::whole()
+                },
+                Method::Shards(size),
+            ),
+            None => (HashRequest::whole(), Method::Files),
+        };
+        let hashed: Vec<HashedFile> = tree.hash(&request, progress)?;
+        let manifest = ModelManifest::of(
+            &tree.name(),
+            &hashed,
+            method,
+            &ignore,
+            tree.follows_symlinks(),
+        )
+        .map_err(|e| {
+            Failure::new(Exit::Usage, format!("cannot sign {}", path.display())).cause(e)
+        })?;
+        let payload = manifest.to_statement().to_json();
+        let signature = self
+            .sign(SignInput::Message(&dsse::pae(dsse::IN_TOTO, &payload)))
+            .await?;
+        let bundle = oms::bundle(payload, signature, self.key.public_key());
+        let stored = self.keep_beside(path, &bundle).await?;
+        let identity = files::identity(&hashed).map_err(SourceError::from)?;
+        let mut report = self.report(ArtifactKind::Model, identity, stored);
+        let kind = self.key.public_key().kind();
+        if !oms::fits(kind) {
+            report.warnings.push(format!(
+                "model_signing verifies ECDSA keys only, so it cannot verify this {kind} signature"
+            ));
+        }
+        Ok(report)
+    }
+
+    async fn image(&self, dir: &str, select: &Select) -> Result<Vec<SignedArtifact>, Failure> {
+        let layout = Layout::open(dir)?;
+        let resolved = layout.resolve(select)?;
+        let mut subjects = vec![resolved.descriptor.clone()];
+        if self.request.recursive {
+            subjects.extend(layout.children(&resolved.document)?);
+        }
+        let mut reports = Vec::with_capacity(subjects.len());
+        for subject in subjects {
+            reports.push(self.manifest(&layout, subject).await?);
+        }
+        Ok(reports)
+    }
+
+    async fn manifest(
+        &self,
+        layout: &Layout,
+        subject: Descriptor,
+    ) -> Result<SignedArtifact, Failure> {
+        let statement = cosign_sign_statement(subject.digest, self.request.annotations.clone());
+        let bundle = self.statement(&statement).await?;
+        let identity = Identity::Content(subject.digest);
+        let stored = keep_in_layout(layout, subject, &bundle, self.request.output).await?;
+        Ok(self.report(ArtifactKind::Image, identity, stored))
+    }
+
+    async fn message(&self, digest: Digest) -> Result<Bundle, Failure> {
+        let signature = self.sign(SignInput::Digest(digest)).await?;
+        Ok(Bundle::by_key(
+            self.key.public_key().sigstore_hint(),
+            Content::Message {
+                digest: Some(digest),
+                signature,
+            },
+        ))
+    }
+
+    async fn statement(&self, statement: &Statement) -> Result<Bundle, Failure> {
+        sign_statement(statement.to_json(), self.key, self.caller).await
+    }
+
+    async fn sign(&self, input: SignInput<'_>) -> Result<Vec<u8>, Failure> {
+        Ok(self.key.sign(input, self.caller).await?.signature)
+    }
+
+    async fn keep_beside(&self, path: &Path, bundle: &Bundle) -> Result<Stored, Failure> {
+        keep_beside(path, bundle, self.request.output, self.request.force).await
+    }
+
+    fn report(&self, kind: ArtifactKind, identity: Identity, stored: Stored) -> SignedArtifact {
+        SignedArtifact {
+            kind,
+            identity,
+            bundle: stored.origin,
+            existed: stored.existed,
+            key: self.key.info().to_string(),
+            scheme: self.key.scheme().to_string(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+/// Signs a statement's bytes into a DSSE bundle with Sigstore's key hint.
+pub(super) async fn sign_statement(
+    payload: Vec<u8>,
+    key: &Key,
+    caller: &Caller,
+) -> Result<Bundle, Failure> {
+    let pae = dsse::pae(dsse::IN_TOTO, &payload);
+    let signature = key.sign(SignInput::Message(&pae), caller).await?.signature;
+    Ok(Bundle::by_key(
+        key.public_key().sigstore_hint(),
+        Content::Envelope(Envelope {
+            payload_type: dsse::IN_TOTO.to_owned(),
+            payload,
+            signature,
+            keyid: String::new(),
+        }),
+    ))
+}
+
+/// Stores a bundle beside a file or in a model's folder, or where `output` says.
+pub(super) async fn keep_beside(
+    path: &Path,
+    bundle: &Bundle,
+    output: Option<&Path>,
+    force: bool,
+) -> Result<Stored, Failure> {
+    let json = bundle.to_json();
+    match output {
+        Some(output) => write_to(output, &json, force),
+        None => Ok(Sidecar
+            .put(
+                &Subject::Path(path.to_owned()),
+                Deposit {
+                    force,
+                    ..Deposit::new(&json)
+                },
+            )
+            .await?),
+    }
+}
+
+/// Attaches a bundle to a manifest in a layout, or writes it where `output` says.
+pub(super) async fn keep_in_layout(
+    layout: &Layout,
+    subject: Descriptor,
+    bundle: &Bundle,
+    output: Option<&Path>,
+) -> Result<Stored, Failure> {
+    let json = bundle.to_json();
+    match output {
+        Some(output) => write_to(output, &json, false),
+        None => {
+            let store = Referrers::new(layout.clone(), Arc::new(SystemClock));
+            let subject = Subject::Manifest(Box::new(subject));
+            Ok(store.put(&subject, Deposit::new(&json)).await?)
+        }
+    }
+}
+
+fn write_to(output: &Path, json: &[u8], force: bool) -> Result<Stored, Failure> {
+    let existing = if force {
+        Existing::Replace
+    } else {
+        Existing::Refuse
+    };
+    durable::write(output, json, 0o644, existing)?;
+    Ok(Stored {
+        origin: output.display().to_string(),
+        existed: false,
+    })
+}
+
+fn digest(digests: &[Digest], algorithm: Algorithm) -> Result<Digest, Failure> {
+    digests
+        .iter()
+        .copied()
+        .find(|d| d.algorithm() == algorithm)
+        .ok_or_else(|| Failure::new(Exit::Bug, "a digest that was asked for was not computed"))
+}
+
+/// Predicate types that are signatures and never attestations.
+pub(super) fn is_signature_type(predicate_type: &str) -> bool {
+    predicate_type == statement::COSIGN_SIGN || oms::is_model_signature(predicate_type)
+}

@@ -1,0 +1,198 @@
+//! Verification, whole: gather, then decide.
+
+use super::gather::{self, Gathered, Reading};
+use super::{Exit, Failure};
+use crate::policy::{self, Lookups, Policy};
+use crate::source::Progress;
+use crate::time::Timestamp;
+use crate::verify::{
+    self, EvidenceReport, Facts, Outcome, Reason, ReasonCode, SchemaName, Stage, Verdict,
+};
+
+/// A question.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    /// What to read, and how.
+    pub reading: Reading<'a>,
+    /// The policies; those that match must all pass.
+    pub policies: &'a [Policy],
+    /// Where the decision is asked for.
+    pub stage: Stage,
+    /// The time to decide for.
+    pub now: Timestamp,
+    /// Whether the artifact is read at the source of a promotion, where its
+    /// binding to the destination does not exist yet.
+    pub source_of_promotion: bool,
+}
+
+/// Reads the artifact and its evidence, and decides.
+///
+/// # Errors
+/// Where the question cannot be put: an artifact that cannot be read, a policy
+/// that only warns at a stage where that stops nothing.
+pub async fn verify(request: &Request<'_>, progress: &dyn Progress) -> Result<Verdict, Failure> {
+    let gathered = gather::gather(&request.reading, request.policies, progress).await?;
+    decide(&gathered, request)
+}
+
+/// Decides on what was gathered. Reads nothing.
+///
+/// # Errors
+/// As [`verify`], for the policies.
+pub fn decide(gathered: &Gathered, request: &Request<'_>) -> Result<Verdict, Failure> {
+    let selected = policy::select(
+        request.policies,
+        &gathered.kinds,
+        &gathered.artifact.name,
+        request.stage,
+    )?;
+    let mut verdict = Verdict {
+        schema: SchemaName,
+        outcome: Outcome::Allowed,
+        artifact: gathered.artifact.clone(),
+        stage: request.stage,
+        policies: selected.iter().map(|p| p.id.clone()).collect(),
+        reasons: Vec::new(),
+        notes: Vec::new(),
+        evidence: Vec::new(),
+        nearest: Vec::new(),
+        unsigned_files: Vec::new(),
+        would_deny: false,
+        checked_at: request.now,
+    };
+    if selected.is_empty() {
+        verdict.outcome = Outcome::Denied;
+        verdict.reasons.push(no_policy(gathered, request));
+        return Ok(verdict);
+    }
+    for policy in selected {
+        let checked = verify::check(&gathered.evidence, &gathered.observed, policy.authorities());
+        let facts = facts(gathered, request, &checked);
+        if let Some(model) = &facts.model {
+            // Under several policies a file is unsigned if it is under any.
+            verdict
+                .unsigned_files
+                .extend_from_slice(&model.unsigned_files);
+        }
+        let decision = policy::evaluate(
+            policy,
+            &facts,
+            &Lookups {
+                failed: &gathered.failed,
+                evidence: &checked.reports,
+                source_of_promotion: request.source_of_promotion,
+            },
+        );
+        verdict.outcome = verdict.outcome.and(decision.outcome);
+        verdict.would_deny |= decision.would_deny;
+        verdict.reasons.extend(decision.reasons);
+        verdict.notes.extend(decision.notes);
+        verdict.nearest.extend(decision.nearest);
+        merge(&mut verdict.evidence, checked.reports);
+    }
+    deny_malformed(gathered, &mut verdict);
+    if request.stage == Stage::Startup && gathered.artifact.read_as == "oci-layout" {
+        image_at_startup(request, &mut verdict);
+    }
+    verdict.unsigned_files.sort_unstable();
+    verdict.unsigned_files.dedup();
+    verdict.reasons.dedup();
+    verdict.notes.dedup();
+    Ok(verdict)
+}
+
+fn facts(gathered: &Gathered, request: &Request<'_>, checked: &verify::Checked) -> Facts {
+    let model = gathered.model.clone().map(|mut model| {
+        model.unsigned_files =
+            verify::unsigned_files(&gathered.observed.files, &checked.signatures);
+        model
+    });
+    Facts {
+        artifact: gathered.artifact.clone(),
+        stage: request.stage,
+        signatures: checked.signatures.clone(),
+        attestations: checked.attestations.clone(),
+        model,
+        mutable: gathered.mutable,
+        image: gathered.image.clone(),
+        now_ns: request.now.nanos(),
+    }
+}
+
+fn no_policy(gathered: &Gathered, request: &Request<'_>) -> Reason {
+    let kinds: Vec<_> = gathered.kinds.iter().map(|k| k.as_str()).collect();
+    let detail = format!(
+        "none of {} policies matches {} {:?} at stage {}",
+        request.policies.len(),
+        kinds.join(" or "),
+        gathered.artifact.name,
+        request.stage
+    );
+    Reason::new(ReasonCode::NoPolicy, detail)
+        .hint("state the name that the policy matches with --name, or see its match and stages")
+}
+
+/// Under several policies a piece of evidence is shown as the first of them
+/// that it holds under sees it.
+fn merge(shown: &mut Vec<EvidenceReport>, reports: Vec<EvidenceReport>) {
+    if shown.is_empty() {
+        *shown = reports;
+        return;
+    }
+    for (known, new) in shown.iter_mut().zip(reports) {
+        if new.verified && !known.verified {
+            *known = new;
+        }
+    }
+}
+
+/// What the user named must be readable; what hangs on the artifact by
+/// somebody else's doing is only reported.
+fn deny_malformed(gathered: &Gathered, verdict: &mut Verdict) {
+    for (piece, report) in gathered.evidence.iter().zip(&verdict.evidence) {
+        let malformed = report
+            .reasons
+            .iter()
+            .find(|r| r.code == ReasonCode::BundleMalformed);
+        let Some(reason) = malformed else { continue };
+        let mut reason = reason.clone();
+        reason.detail = format!("{}: {}", piece.origin, reason.detail);
+        if piece.asked {
+            verdict.outcome = Outcome::Denied;
+            if !verdict.reasons.iter().any(|r| r.code == reason.code) {
+                verdict.reasons.insert(0, reason);
+            }
+        } else if verdict.outcome == Outcome::Allowed {
+            reason.code = ReasonCode::EvidenceIgnored;
+            verdict.notes.push(reason);
+        }
+    }
+}
+
+fn image_at_startup(request: &Request<'_>, verdict: &mut Verdict) {
+    use crate::reference::{ArtifactRef, Select};
+
+    verdict.notes.push(Reason::new(
+        ReasonCode::ImageNotProven,
+        "this verdict is about the image in the layout; which image the node runs is not proved by it",
+    ));
+    if let ArtifactRef::Layout { select, .. } = request.reading.artifact
+        && !matches!(select, Select::Digest(_))
+    {
+        verdict.outcome = Outcome::Denied;
+        verdict.reasons.push(
+            Reason::new(
+                ReasonCode::ImageNotPinned,
+                "an image at startup must be named by digest; a tag can move",
+            )
+            .hint(format!("name it @{}", verdict.artifact.identity)),
+        );
+    }
+}
+
+/// The exit code that a verdict ends with.
+impl From<&Verdict> for Exit {
+    fn from(verdict: &Verdict) -> Self {
+        verdict.outcome.into()
+    }
+}
