@@ -36,16 +36,16 @@ struct VerificationMaterial {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 struct Hint {
     #[serde(default)]
     hint: Option<String>,
     // model-signing before 1.1 put the key itself here. A key that comes with
     // the signature proves nothing, so it is read past.
-    #[serde(default, skip_serializing)]
-    raw_bytes: IgnoredAny,
-    #[serde(default, skip_serializing)]
-    key_details: IgnoredAny,
+    #[serde(default, skip_serializing, rename = "rawBytes")]
+    _raw_bytes: IgnoredAny,
+    #[serde(default, skip_serializing, rename = "keyDetails")]
+    _key_details: IgnoredAny,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -208,8 +208,8 @@ impl From<&super::Bundle> for Bundle {
                 let hint = Some(hint.clone());
                 let key = Hint {
                     hint,
-                    raw_bytes: IgnoredAny,
-                    key_details: IgnoredAny,
+                    _raw_bytes: IgnoredAny,
+                    _key_details: IgnoredAny,
                 };
                 (Some(key), None, None)
             }

@@ -89,7 +89,7 @@ fn a_file_without_permission_is_named_with_its_cause() {
     }
     let scratch = Scratch::new();
     let path = scratch.write("locked", "x");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
     let error = RegularFile::open(&path).unwrap_err();
     assert!(
         error.to_string().contains("locked: Permission denied"),
