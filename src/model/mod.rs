@@ -7,3 +7,4 @@ pub mod ignore;
 pub mod manifest;
 pub mod name;
 pub mod oms;
+pub mod mlbom;

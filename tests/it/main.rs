@@ -13,6 +13,7 @@
 mod formats;
 mod harness;
 mod model;
+mod mlbom;
 mod predicate;
 mod sbom;
 mod source;
