@@ -5,6 +5,6 @@ pub mod files;
 pub mod format;
 pub mod ignore;
 pub mod manifest;
+pub mod mlbom;
 pub mod name;
 pub mod oms;
-pub mod mlbom;

@@ -12,8 +12,8 @@
 
 mod formats;
 mod harness;
-mod model;
 mod mlbom;
+mod model;
 mod predicate;
 mod sbom;
 mod source;
