@@ -8,8 +8,8 @@
 //! - L1, bytes in and types out: [`crypto`], [`dsse`], [`statement`],
 //!   [`bundle`], [`model`], [`sbom`], [`oci`], [`reference`]
 //! - L2, decisions: [`trust`], [`verify`], [`policy`], [`custody`]
-//! - L3, ports and their adapters: [`keys`], [`audit`], [`source`],
-//!   [`attestations`], [`durable`]
+//! - L3, ports and their adapters: [`storage`], [`keys`], [`audit`],
+//!   [`source`], [`attestations`], [`durable`]
 //! - L4, use cases: [`ops`], [`config`]
 //! - L5, surfaces: [`cli`]
 
@@ -36,6 +36,8 @@ pub mod secret;
 pub mod shape;
 pub mod source;
 pub mod statement;
+#[cfg(feature = "sign")]
+pub mod storage;
 pub mod time;
 pub mod trust;
 pub mod verify;

@@ -176,6 +176,11 @@ pub enum Damage {
         "{0} was altered: its sealed key does not open with the state, path and public key that stand beside it"
     )]
     Altered(Stored),
+    /// A record is not what was last written; told without unlocking.
+    #[error(
+        "{0} is not as it was last written: it was altered, or an older copy stands in its place"
+    )]
+    Changed(Stored),
     /// The public key beside a sealed private key is not its own.
     #[error("the public key of {0} is not that of its private key")]
     Mismatch(Stored),

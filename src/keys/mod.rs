@@ -14,6 +14,8 @@ mod registry;
 #[cfg(feature = "sign")]
 mod administer;
 #[cfg(feature = "sign")]
+mod embedded;
+#[cfg(feature = "sign")]
 mod id;
 #[cfg(feature = "sign")]
 mod key;
@@ -26,7 +28,8 @@ mod record;
 #[cfg(feature = "sign")]
 mod software;
 
-#[cfg(all(test, feature = "sign"))]
+#[cfg(test)]
+#[cfg(feature = "sign")]
 mod contract;
 
 pub use fault::{Damage, FaultClass, KeyFault, Stored};
@@ -35,6 +38,8 @@ pub use reader::KeyReader;
 
 #[cfg(feature = "sign")]
 pub use administer::{Administer, NewKey};
+#[cfg(feature = "sign")]
+pub use embedded::{Restored, init};
 #[cfg(feature = "sign")]
 pub use key::{Key, Operation, Performed, SignInput, Signed};
 #[cfg(feature = "sign")]

@@ -13,8 +13,13 @@ pub(super) type Adapter = dyn super::KeyProvider;
 pub(super) type Adapter = dyn super::KeyReader;
 
 #[cfg(feature = "sign")]
-pub(super) fn adapters(_: &Settings, _: &Arc<dyn Clock>) -> Vec<Box<Adapter>> {
-    vec![Box::new(file::FileKeys)]
+pub(super) fn adapters(settings: &Settings, clock: &Arc<dyn Clock>) -> Vec<Box<Adapter>> {
+    let mut adapters: Vec<Box<Adapter>> = vec![Box::new(file::FileKeys)];
+    if let Some(state) = &settings.state {
+        let keys = super::embedded::EmbeddedKeys::new(state, Arc::clone(clock));
+        adapters.push(Box::new(keys));
+    }
+    adapters
 }
 
 #[cfg(not(feature = "sign"))]

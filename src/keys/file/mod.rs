@@ -9,7 +9,8 @@ mod derive;
 #[cfg(feature = "sign")]
 mod provider;
 
-#[cfg(all(test, feature = "sign"))]
+#[cfg(test)]
+#[cfg(feature = "sign")]
 mod tests;
 
 #[cfg(not(feature = "sign"))]
