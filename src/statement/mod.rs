@@ -61,16 +61,21 @@ impl Subject {
         }
     }
 
-    /// Whether this subject is the artifact with these identities and digests:
-    /// at least one digest in common, and no common algorithm that differs.
+    /// Whether this subject is the artifact with these identities: at least one
+    /// digest in common, and none of a method that is known here and says
+    /// something else. An artifact may have two identities of one method: a
+    /// packed file has its own digest and its manifest's.
     pub fn is(&self, known: &[Identity]) -> bool {
         let mut agreed = false;
-        for identity in known {
-            match self.digest.get(identity.method()) {
-                Some(hex) if *hex == identity.digest().hex() => agreed = true,
-                Some(_) => return false,
-                None => {}
+        for (method, hex) in &self.digest {
+            let mut ours = known.iter().filter(|i| i.method() == method).peekable();
+            if ours.peek().is_none() {
+                continue;
             }
+            if !ours.any(|i| i.digest().hex() == *hex) {
+                return false;
+            }
+            agreed = true;
         }
         agreed
     }

@@ -257,9 +257,7 @@ fn bundle_content(
                 }
             };
             if let Some(stated) = digest
-                && artifact
-                    .digest(stated.algorithm())
-                    .is_some_and(|ours| ours != stated)
+                && is_another(stated, artifact)
             {
                 return Err(Rejection::new(
                     "signature",
@@ -292,9 +290,9 @@ fn message(
     for candidate in candidates {
         let (key, scheme) = (&candidate.key.public_key, candidate.key.scheme);
         let result = match scheme.hash() {
-            Some(hash) => match artifact.digest(hash) {
-                Some(digest) => scheme.verify_digest(key, digest, signature),
-                None => {
+            Some(hash) => {
+                let mut digests = artifact.digests(hash).peekable();
+                if digests.peek().is_none() {
                     last = Some(
                         Rejection::new(
                             "signature",
@@ -308,7 +306,10 @@ fn message(
                     );
                     continue;
                 }
-            },
+                digests.fold(Err(SignatureError::Invalid), |held, digest| {
+                    held.or_else(|_| scheme.verify_digest(key, digest, signature))
+                })
+            }
             None => match &artifact.content {
                 Some(bytes) => scheme.verify(key, bytes, signature),
                 None => {
@@ -359,6 +360,12 @@ fn rejected(error: &SignatureError, candidate: &Candidate) -> Rejection {
     ))
 }
 
+/// Whether a stated digest is known to be of other bytes.
+fn is_another(stated: &Digest, artifact: &Observed<'_>) -> bool {
+    let mut ours = artifact.digests(stated.algorithm()).peekable();
+    ours.peek().is_some() && !ours.any(|digest| digest == stated)
+}
+
 /// Turns "does not hold" into "holds, but for another artifact" where that is so.
 fn another_artifact(
     rejection: Rejection,
@@ -370,12 +377,14 @@ fn another_artifact(
     let Some(stated) = stated else {
         return rejection;
     };
-    let Some(ours) = artifact.digest(stated.algorithm()) else {
-        return rejection;
-    };
-    if ours == stated {
+    if !is_another(stated, artifact) {
         return rejection;
     }
+    let ours: Vec<_> = artifact
+        .digests(stated.algorithm())
+        .map(ToString::to_string)
+        .collect();
+    let ours = ours.join(" or ");
     let holds = candidates.iter().find(|c| {
         c.key
             .scheme

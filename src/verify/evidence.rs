@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::digest::{Algorithm, Identity};
+use crate::digest::{Algorithm, Digest, Identity};
 use crate::model::files::{HashedFile, Standing};
 
 /// One untrusted piece of evidence.
@@ -45,12 +45,15 @@ pub struct Observed<'a> {
 }
 
 impl Observed<'_> {
-    /// The digest of that algorithm over the artifact's bytes, if it was computed.
-    pub fn digest(&self, algorithm: Algorithm) -> Option<&crate::digest::Digest> {
-        self.identities.iter().find_map(|identity| match identity {
-            Identity::Content(digest) if digest.algorithm() == algorithm => Some(digest),
-            _ => None,
-        })
+    /// The digests of that algorithm: of its bytes, and of a packed file's own
+    /// and its manifest's.
+    pub fn digests(&self, algorithm: Algorithm) -> impl Iterator<Item = &Digest> {
+        self.identities
+            .iter()
+            .filter_map(move |identity| match identity {
+                Identity::Content(digest) if digest.algorithm() == algorithm => Some(digest),
+                _ => None,
+            })
     }
 
     /// Files of a model that its identity leaves out (`.git/` and the other

@@ -1,5 +1,6 @@
 //! An image, or another artifact, in an OCI layout.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -16,15 +17,18 @@ use crate::oci::{ArtifactFile, Descriptor, Document, Manifest, artifact_files, m
 use crate::ops::{Exit, Failure, SystemClock};
 use crate::policy::Policy;
 use crate::reference::Select;
+use crate::source::Progress;
+use crate::source::file::RegularFile;
 use crate::source::layout::{Layout, Resolved};
-use crate::verify::{ArtifactFact, ArtifactKind, ModelFacts, Observed};
+use crate::verify::{self, ArtifactFact, ArtifactKind, ModelFacts, Observed};
 
 pub(super) async fn gather(
     dir: &str,
     select: &Select,
     name: String,
     reading: &Reading<'_>,
-    _policies: &[Policy],
+    policies: &[Policy],
+    progress: &dyn Progress,
 ) -> Result<Gathered, Failure> {
     let layout = Layout::open(dir)?;
     let resolved = layout.resolve(select)?;
@@ -43,14 +47,28 @@ pub(super) async fn gather(
     if let Some((packed_kind, packed_files)) = packed {
         kind = packed_kind;
         let inner = model::identity_of(&packed_files)?;
-        if !identities.contains(&inner) {
-            identities.push(inner);
-        }
+        identities.push(inner);
         if kind == ArtifactKind::Model {
             model = Some(model_facts(&layout, &packed_files)?);
         }
         files = packed_files;
     }
+    let content = match (identities.get(1), files.as_slice()) {
+        (Some(Identity::Content(digest)), [file]) => {
+            let authorities: Vec<_> = policies.iter().flat_map(Policy::authorities).collect();
+            let wants = verify::plan(&evidence, &authorities);
+            let mut blob = RegularFile::open(&layout.blob_path(digest))?;
+            let more: Vec<_> = wants.algorithms.into_iter().skip(1).collect();
+            if !more.is_empty() {
+                let digests = blob.hash(&more, progress)?;
+                identities.extend(digests.into_iter().map(Identity::Content));
+            }
+            let read = wants.content && file.size <= limits::ED25519_MESSAGE;
+            read.then(|| blob.read_all(limits::ED25519_MESSAGE))
+                .transpose()?
+        }
+        _ => None,
+    };
     // What a manifest calls itself can add a kind, never take "image" away.
     let mut kinds = vec![ArtifactKind::Image];
     if kind != ArtifactKind::Image {
@@ -71,7 +89,7 @@ pub(super) async fn gather(
         kinds,
         observed: Observed {
             identities,
-            content: None,
+            content: content.map(Cow::Owned),
             size: Some(resolved.bytes.len() as u64),
             files,
         },

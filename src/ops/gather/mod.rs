@@ -89,7 +89,7 @@ pub async fn gather(
             }
         }
         ArtifactRef::Layout { dir, select } => {
-            image::gather(dir, select, named, reading, policies).await
+            image::gather(dir, select, named, reading, policies, progress).await
         }
         ArtifactRef::Digest(digest) => file::digest_only(digest, named, reading),
         ArtifactRef::Registry { .. } => Err(super::no_registry(&named)),

@@ -9,7 +9,7 @@ pub use exec::exec;
 use super::gather::{self, Reading};
 use super::verify::{self, Request};
 use super::{Exit, Failure};
-use crate::digest::Digest;
+use crate::digest::{Algorithm, Digest};
 use crate::policy::Policy;
 use crate::reference::ArtifactRef;
 use crate::source::Progress;
@@ -113,8 +113,7 @@ pub async fn guard(guard: &Guard<'_>, progress: &dyn Progress) -> Result<Done, F
                     place: local,
                     whole: gathered
                         .observed
-                        .digest(crate::digest::Algorithm::Sha256)
-                        .copied(),
+                        .digests(Algorithm::Sha256).next().copied(),
                     files: covered(files, &verdict),
                 },
                 staged,
