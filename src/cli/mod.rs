@@ -32,6 +32,8 @@ mod passphrase;
 #[cfg(feature = "sign")]
 mod quickstart;
 #[cfg(feature = "sign")]
+mod sbom;
+#[cfg(feature = "sign")]
 mod sign;
 #[cfg(feature = "sign")]
 mod signing;
@@ -111,6 +113,9 @@ enum Command {
     Guard(guard::Arguments),
     /// Show what is in a bundle, without believing any of it
     Inspect(inspect::Arguments),
+    /// Write a CycloneDX ML-BOM of a model
+    #[cfg(feature = "sign")]
+    Sbom(sbom::Arguments),
     /// Show the configuration in force
     Config(config::Arguments),
     /// Write shell completions to standard output
@@ -171,6 +176,8 @@ fn dispatch(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
         Command::Sign(arguments) => arguments.run(&context, output),
         #[cfg(feature = "sign")]
         Command::Attest(arguments) => arguments.run(&context, output),
+        #[cfg(feature = "sign")]
+        Command::Sbom(arguments) => arguments.run(&context, output),
         #[cfg(feature = "sign")]
         Command::Completions(arguments) => arguments.run(output),
         #[cfg(feature = "sign")]

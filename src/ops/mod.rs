@@ -13,6 +13,8 @@ pub mod policies;
 #[cfg(feature = "sign")]
 pub mod quickstart;
 #[cfg(feature = "sign")]
+pub mod sbom;
+#[cfg(feature = "sign")]
 pub mod sign;
 mod source_failure;
 mod store_failure;

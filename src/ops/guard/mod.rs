@@ -111,9 +111,7 @@ pub async fn guard(guard: &Guard<'_>, progress: &dyn Progress) -> Result<Done, F
             held.push((
                 Guarded {
                     place: local,
-                    whole: gathered
-                        .observed
-                        .digests(Algorithm::Sha256).next().copied(),
+                    whole: gathered.observed.digests(Algorithm::Sha256).next().copied(),
                     files: covered(files, &verdict),
                 },
                 staged,
