@@ -16,8 +16,6 @@ mod administer;
 #[cfg(feature = "sign")]
 mod embedded;
 #[cfg(feature = "sign")]
-mod harden;
-#[cfg(feature = "sign")]
 mod id;
 #[cfg(feature = "sign")]
 mod key;

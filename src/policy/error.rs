@@ -96,11 +96,15 @@ pub enum PolicyError {
         wanted: String,
     },
     /// Rules that do not compile.
-    #[error("{file}: {detail}")]
+    #[error("{at}: {field}: the rules in {file} do not compile: {detail}")]
     Rules {
-        /// The file of rules, with the line where the compiler names one.
+        /// Where the policy names them.
+        at: Place,
+        /// The field.
+        field: String,
+        /// The file of rules.
         file: String,
-        /// What the compiler says.
+        /// What the compiler says, with the line where it names one.
         detail: String,
     },
     /// `mode: warn` where something runs or is released on the strength of the verdict.

@@ -11,8 +11,8 @@ mod decide;
 mod document;
 mod engine;
 mod error;
-mod family;
 mod pattern;
+mod rego;
 mod suggest;
 
 pub use compile::{AttestationRule, Clause, Gathered, Policy};
@@ -22,8 +22,8 @@ pub use document::{
 };
 pub use engine::{Decision, PolicyEngine};
 pub use error::{Place, PolicyError};
-pub use family::matches as predicate_type_matches;
 pub use pattern::Pattern;
+pub use rego::Rego;
 
 use crate::verify::{ArtifactKind, Stage};
 

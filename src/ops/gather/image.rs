@@ -168,7 +168,7 @@ fn model_facts(layout: &Layout, files: &[HashedFile]) -> Result<ModelFacts, Fail
         let Some(digest) = &file.sha256 else { continue };
         facts
             .formats
-            .push(model::detected_at(&file.path, &layout.blob_path(digest))?);
+            .extend(model::detected_at(&file.path, &layout.blob_path(digest))?);
     }
     Ok(facts)
 }

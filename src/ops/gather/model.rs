@@ -115,7 +115,7 @@ pub(super) fn facts_of_file(
 ) -> Result<ModelFacts, Failure> {
     let mut model = facts(files);
     let path = file.path().display().to_string();
-    model.formats = vec![detected(&path, file)?];
+    model.formats = detected(&path, file)?;
     Ok(model)
 }
 
@@ -145,23 +145,29 @@ fn formats_of_tree(tree: &Tree, copy: Option<PathBuf>) -> Result<Vec<Value>, Fai
             Some(copy) => RegularFile::open(&copy.join(&entry.path))?,
             None => tree.open_entry(entry)?,
         };
-        formats.push(detected(&entry.path, &file)?);
+        formats.extend(detected(&entry.path, &file)?);
     }
     Ok(formats)
 }
 
-fn detected(path: &str, file: &RegularFile) -> Result<Value, Failure> {
+/// Every format that a file was found to be, one fact each, with the file's path.
+fn detected(path: &str, file: &RegularFile) -> Result<Vec<Value>, Failure> {
     let found = detect(file)?;
-    let mut value = serde_json::to_value(&found)
-        .map_err(|e| Failure::new(Exit::Bug, "cannot tell a file's format").cause(e))?;
-    if let Value::Object(map) = &mut value {
-        map.insert("path".to_owned(), path.into());
-    }
-    Ok(value)
+    found
+        .formats
+        .iter()
+        .map(|format| match serde_json::to_value(format) {
+            Ok(Value::Object(mut fact)) => {
+                fact.insert("path".to_owned(), path.into());
+                Ok(Value::Object(fact))
+            }
+            _ => Err(Failure::new(Exit::Bug, "cannot tell a file's format")),
+        })
+        .collect()
 }
 
-/// The format of a file that is no part of a tree.
-pub(super) fn detected_at(name: &str, path: &Path) -> Result<Value, Failure> {
+/// The formats of a file that is no part of a tree.
+pub(super) fn detected_at(name: &str, path: &Path) -> Result<Vec<Value>, Failure> {
     detected(name, &RegularFile::open(path)?)
 }
 

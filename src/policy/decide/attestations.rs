@@ -5,7 +5,7 @@ use super::rules::Input;
 use super::signatures::untimed;
 use super::{Lookups, View, listed};
 use crate::policy::compile::{AttestationRule, Clause, Policy};
-use crate::policy::family;
+use crate::statement::predicate::same_family;
 use crate::time::Timestamp;
 use crate::verify::{AttestationFact, Reason, ReasonCode};
 
@@ -26,7 +26,7 @@ pub(super) fn check(
         let of_kind = facts
             .attestations
             .iter()
-            .filter(|a| family::matches(&rule.kind, &a.predicate_type));
+            .filter(|a| same_family(&rule.uri, &a.predicate_type));
         let mut met = false;
         for attestation in of_kind {
             let reasons = misses(policy, rule, facts, attestation, input);
@@ -42,7 +42,7 @@ pub(super) fn check(
                 && r.kind != "signature"
                 && r.predicate_type
                     .as_ref()
-                    .is_some_and(|t| family::matches(&rule.kind, t))
+                    .is_some_and(|t| same_family(&rule.uri, t))
         });
         for report in failed {
             near.extend(of_report(report));

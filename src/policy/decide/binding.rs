@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{Finding, Lookups, View, listed};
 use crate::policy::document::Binding;
-use crate::policy::family::VSA;
+use crate::statement::predicate::VSA;
 use crate::verify::{AttestationFact, Reason, ReasonCode};
 
 /// Looks for one piece of evidence that names all that the binding names.

@@ -106,6 +106,7 @@ pub struct SignatureRule {
 #[derive(Clone, Debug)]
 pub(super) struct AttestationSource {
     pub(super) kind: String,
+    pub(super) uri: String,
     pub(super) from: Vec<String>,
     pub(super) max_age: Option<(String, Span)>,
     pub(super) rules: Option<RulesSource>,

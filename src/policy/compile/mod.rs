@@ -1,19 +1,21 @@
 //! From a document and what was gathered for it to a policy that decides.
 
+mod distinct;
+mod identity;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-
+use self::distinct::unify;
+use self::identity::identity;
 use super::document::{
-    Binding, ClauseSource, Document, KeySource, Mode, RulesSource, SignatureRule,
+    Binding, ClauseSource, Document, KeySource, Mode, RulesSource, RulesText, SignatureRule,
 };
 use super::engine::PolicyEngine;
 use super::error::PolicyError;
 use super::pattern::{self, Glob, Pattern};
-use crate::canon;
-use crate::crypto::{KeyKind, PublicKey, sha256};
-use crate::digest::Digest;
+use super::rego::Rego;
+use crate::limits;
 use crate::time::Span;
 use crate::trust::{Authority, TrustedKey};
 use crate::verify::{ArtifactKind, PolicyId, SignatureFormat, Stage};
@@ -63,8 +65,10 @@ pub struct Clause {
 /// An attestation that is asked for.
 #[derive(Clone, Debug)]
 pub struct AttestationRule {
-    /// A short name or a type URI.
+    /// A short name or a type URI, as it was written.
     pub kind: String,
+    /// The type URI that it stands for; versions of one family match.
+    pub uri: String,
     /// Names of authorities.
     pub from: Vec<String>,
     /// How old it may be, by a trusted time.
@@ -262,62 +266,6 @@ fn resolve(key: &KeySource, gathered: &Gathered) -> Result<Vec<TrustedKey>, Poli
     }
 }
 
-/// Gives one id to all keys that are one: a threshold counts ids, and the same
-/// key under two names or in two encodings must not count twice.
-fn unify(authorities: &mut [Authority]) {
-    let keys = || authorities.iter().flat_map(|a| &a.keys);
-    let mut id_of: BTreeMap<String, String> = keys()
-        .map(|k| (k.key_id.clone(), k.key_id.clone()))
-        .collect();
-    let mut seen: BTreeMap<Vec<u8>, String> = BTreeMap::new();
-    for key in keys() {
-        let mine = id_of[&key.key_id].clone();
-        let other = seen
-            .entry(fingerprint(&key.public_key))
-            .or_insert_with(|| key.key_id.clone());
-        let theirs = id_of[other.as_str()].clone();
-        if mine != theirs {
-            let (keep, replace) = if mine < theirs {
-                (mine, theirs)
-            } else {
-                (theirs, mine)
-            };
-            for id in id_of.values_mut().filter(|id| **id == replace) {
-                id.clone_from(&keep);
-            }
-        }
-    }
-    for key in authorities.iter_mut().flat_map(|a| &mut a.keys) {
-        if let Some(id) = id_of.get(&key.key_id) {
-            key.key_id.clone_from(id);
-        }
-    }
-}
-
-/// The same for every encoding of a public key: of a point on a curve only its
-/// first coordinate, which compressed and uncompressed forms share.
-fn fingerprint(key: &PublicKey) -> Vec<u8> {
-    let der = key.spki_der();
-    let bits = spki::SubjectPublicKeyInfoRef::try_from(der)
-        .map_or(der, |spki| spki.subject_public_key.raw_bytes());
-    let size = match key.kind() {
-        KeyKind::EcP256 => 32,
-        KeyKind::EcP384 => 48,
-        KeyKind::EcP521 => 66,
-        KeyKind::Ed25519 | KeyKind::Rsa { .. } => bits.len(),
-    };
-    let skip = usize::from(size < bits.len());
-    let family: &[u8] = match key.kind() {
-        KeyKind::EcP256 => b"p256:",
-        KeyKind::EcP384 => b"p384:",
-        KeyKind::EcP521 => b"p521:",
-        KeyKind::Ed25519 => b"ed25519:",
-        KeyKind::Rsa { .. } => b"rsa:",
-    };
-    let coordinate = bits.iter().skip(skip).take(size);
-    family.iter().chain(coordinate).copied().collect()
-}
-
 fn compile_clause(
     document: &Document,
     clause: &ClauseSource,
@@ -349,6 +297,7 @@ fn compile_clause(
         .map(|source| {
             Ok(AttestationRule {
                 kind: source.kind.clone(),
+                uri: source.uri.clone(),
                 from: source.from.clone(),
                 max_age: source.max_age.as_ref().map(|(_, span)| *span),
                 rules: source
@@ -367,95 +316,33 @@ fn compile_clause(
 
 fn compile_rules(
     rules: &RulesSource,
-    _gathered: &Gathered,
+    gathered: &Gathered,
 ) -> Result<Arc<dyn PolicyEngine>, PolicyError> {
-    Err(PolicyError::Unsupported {
+    let (name, text) = match &rules.text {
+        RulesText::Inline { name, rego } => (name, rego.as_bytes()),
+        RulesText::File(path) => match gathered.rules.get(path) {
+            Some(text) => (path, text.as_slice()),
+            None => {
+                return Err(PolicyError::NotGathered {
+                    at: rules.at.clone(),
+                    field: rules.field.clone(),
+                    wanted: path.clone(),
+                });
+            }
+        },
+    };
+    if text.len() as u64 > limits::POLICY {
+        return Err(PolicyError::TooLarge {
+            file: name.clone(),
+            found: text.len() as u64,
+            limit: limits::POLICY,
+        });
+    }
+    let rego = Rego::compile(name, text, rules.syntax).map_err(|detail| PolicyError::Rules {
         at: rules.at.clone(),
         field: rules.field.clone(),
-        detail: "rules".to_owned(),
-    })
-}
-
-/// The policy's identity: SHA-256 over the canonical JSON of everything that
-/// decides, with defaults written out. What only people read (comments, the
-/// names of files, where a key is kept) is left out, so that a locked policy
-/// is the same policy.
-fn identity(
-    document: &Document,
-    authorities: &[Authority],
-    clauses: &[Clause],
-    rules: Option<&dyn PolicyEngine>,
-) -> Digest {
-    let authorities: Vec<Value> = authorities
-        .iter()
-        .map(|authority| {
-            let mut keys: Vec<Value> = authority.keys.iter().map(describe_key).collect();
-            keys.sort_by_cached_key(canon::canonical);
-            json!({ "name": authority.name, "keys": keys })
-        })
-        .collect();
-    let clauses: Vec<Value> = clauses
-        .iter()
-        .zip(&document.clauses)
-        .map(|(clause, source)| {
-            let attestations: Vec<Value> = clause
-                .attestations
-                .iter()
-                .zip(&source.attestations)
-                .map(|(a, source)| {
-                    json!({
-                        "type": a.kind,
-                        "from": a.from,
-                        "maxAge": source.max_age.as_ref().map(|(_, span)| span.nanos()),
-                        "rules": a.rules.as_ref().map(|r| r.id()),
-                    })
-                })
-                .collect();
-            json!({
-                "signatures": {
-                    "from": clause.signatures.from,
-                    "threshold": clause.signatures.threshold,
-                    "formats": clause.signatures.formats,
-                },
-                "attestations": attestations,
-            })
-        })
-        .collect();
-    let form = json!({
-        "schema": "obreia.policy/v1",
-        "name": document.name,
-        "match": document.matches.iter().map(|p| json!({
-            "kind": p.kind(),
-            "name": p.text(),
-        })).collect::<Vec<_>>(),
-        "stages": document.stages,
-        "authorities": authorities,
-        "clauses": clauses,
-        "binding": document.binding.as_ref().map(|b| json!({
-            "from": b.from,
-            "repository": b.repository,
-            "stage": b.stage,
-            "verifiers": b.verifiers,
-            "resourceUri": b.resource_uri.as_ref().map(|r| r.glob.text()),
-        })),
-        "ignorePaths": document.ignore_paths,
-        "time": if document.signed_time { "signed" } else { "any" },
-        "rules": rules.map(PolicyEngine::id),
-        "mode": match document.mode {
-            Mode::Enforce => "enforce",
-            Mode::Warn => "warn",
-        },
-        "mutable": if document.mutable_allowed { "allow" } else { "deny" },
-    });
-    sha256(&canon::canonical(&form))
-}
-
-fn describe_key(key: &TrustedKey) -> Value {
-    json!({
-        "id": key.key_id,
-        "publicKey": key.public_key.id(),
-        "scheme": key.scheme.to_string(),
-        "version": key.version,
-        "state": key.state.as_str(),
-    })
+        file: name.clone(),
+        detail,
+    })?;
+    Ok(Arc::new(rego))
 }
