@@ -23,7 +23,7 @@ use crate::oci::{Descriptor, cosign_sign_statement};
 use crate::reference::{ArtifactRef, PathKind, Select};
 use crate::source::file::RegularFile;
 use crate::source::layout::Layout;
-use crate::source::tree::{Symlinks, Tree, TreeOptions};
+use crate::source::tree::{Symlinks, Tree, TreeOptions, place_inside};
 use crate::source::{Progress, SourceError};
 use crate::statement::{self, Statement};
 use crate::verify::ArtifactKind;
@@ -146,15 +146,17 @@ impl Signing<'_> {
     }
 
     async fn model(&self, path: &Path, progress: &dyn Progress) -> Result<SignedArtifact, Failure> {
-        let tree = Tree::open(
-            path,
-            &TreeOptions {
-                symlinks: self.request.symlinks.clone(),
-                ..TreeOptions::default()
-            },
-        )?;
+        let mut options = TreeOptions {
+            symlinks: self.request.symlinks.clone(),
+            ..TreeOptions::default()
+        };
+        // An older bundle that this one replaces is no part of the model.
+        let inside = self.request.output.and_then(|o| place_inside(path, o));
+        options.evidence.extend(inside);
+        let tree = Tree::open(path, &options)?;
         let mut ignore = IgnoreRules::defaults();
-        for path in self.request.ignore_paths {
+        // model-signing wants the signature's own place named, also before it is there.
+        for path in self.request.ignore_paths.iter().chain(&options.evidence) {
             ignore = ignore.and(path).map_err(|e| {
                 Failure::new(
                     Exit::Usage,

@@ -12,6 +12,7 @@
 
 mod formats;
 mod harness;
+mod interop;
 mod mlbom;
 mod model;
 mod predicate;

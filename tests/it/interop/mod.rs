@@ -1,0 +1,4 @@
+//! Against the real parts: what we sign they accept, what they sign we
+//! accept, and what one refuses the other refuses too.
+
+mod model_signing;
