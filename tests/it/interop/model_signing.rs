@@ -6,6 +6,9 @@ use std::path::PathBuf;
 
 use crate::harness::{Output, Scratch, peer};
 
+/// What is done to a signed model, in a word and in deed, and our reason to refuse it.
+type Change = (&'static str, fn(&Scratch), &'static str);
+
 /// A scratch folder with a model, a key pair `k.pem` and `k.pub`, and the peer.
 struct Case {
     scratch: Scratch,
@@ -173,7 +176,7 @@ fn ignored_paths_are_ignored_by_both_and_never_silently() {
 
 #[test]
 fn both_refuse_every_change() {
-    let changes: [(&str, fn(&Scratch), &str); 5] = [
+    let changes: [Change; 5] = [
         (
             "added",
             |s| drop(s.write("m/new.bin", "n")),
