@@ -15,6 +15,7 @@ mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -137,7 +138,8 @@ pub fn main() -> ExitCode {
     };
     let mut output = Output::new(&cli.global);
     let guards = matches!(&cli.command, Command::Guard(guard) if guard.has_command());
-    let exit = match dispatch(cli, &mut output) {
+    let done = catching(|| dispatch(cli, &mut output));
+    let exit = match done {
         Ok(exit) => exit,
         Err(failure) => {
             output.failure(&failure);
@@ -149,6 +151,27 @@ pub fn main() -> ExitCode {
         Exit::Denied if guards => 126,
         _ if guards => 125,
         _ => exit.code(),
+    })
+}
+
+/// A panic is a bug, and is reported as one: exit 70, whatever was asked. It
+/// is never an allowed, and never a denial either.
+fn catching(run: impl FnOnce() -> Result<Exit, Failure>) -> Result<Exit, Failure> {
+    let seen = Arc::new(Mutex::new(String::new()));
+    let place = Arc::clone(&seen);
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if let (Some(at), Ok(mut seen)) = (info.location(), place.lock()) {
+            *seen = format!("{}:{}", at.file(), at.line());
+        }
+    }));
+    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
+    std::panic::set_hook(before);
+    done.unwrap_or_else(|_| {
+        let at = seen.lock().map(|at| at.clone()).unwrap_or_default();
+        Err(Failure::new(Exit::Bug, "obreia failed in a way that it should not")
+            .cause(format!("a check inside the program did not hold, at {at}"))
+            .hint("nothing was decided; please report it with the command that was run, SECURITY.md says where"))
     })
 }
 
@@ -193,4 +216,27 @@ pub fn block_on<F: Future>(future: F) -> Result<F::Output, Failure> {
         .build()
         .map_err(|e| Failure::new(Exit::Undetermined, "cannot start the runtime").cause(e))?;
     Ok(runtime.block_on(future))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_a_bug_and_neither_allowed_nor_denied() {
+        let failure = catching(|| panic!("secret {}", 1)).unwrap_err();
+        assert_eq!(failure.exit, Exit::Bug);
+        assert!(
+            failure
+                .cause
+                .is_some_and(|c| c.contains("mod.rs:") && !c.contains("secret"))
+        );
+        assert_eq!(catching(|| Ok(Exit::Denied)), Ok(Exit::Denied));
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
 }

@@ -22,6 +22,9 @@ pub struct Arguments {
     /// The scratch folder; must not exist yet (default: a new one under the temporary folder)
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// Only prepare the folder; run its quickstart.sh, or paste the commands
+    #[arg(long)]
+    prepare_only: bool,
 }
 
 impl Arguments {
@@ -32,12 +35,6 @@ impl Arguments {
     pub fn run(self, context: &Context, output: &mut Output) -> Result<Exit, Failure> {
         let dir = quickstart::scratch(self.dir.as_deref())?;
         let model = quickstart::prepare(&dir, self.path.as_deref(), context.now())?;
-        output.info(&format!(
-            "Working in {}. Each command below is run as printed; paste them into a shell in that folder and they say the same.\n",
-            dir.display()
-        ))?;
-        let program = std::env::current_exe()
-            .map_err(|e| Failure::new(Exit::Undetermined, "cannot find this program").cause(e))?;
         let steps = quickstart::steps(&model);
         let script = quickstart::script(&steps);
         durable::write(
@@ -46,6 +43,19 @@ impl Arguments {
             0o755,
             Existing::Replace,
         )?;
+        if self.prepare_only {
+            output.line(&format!(
+                "prepared; now: cd {} && ./quickstart.sh",
+                dir.display()
+            ))?;
+            return Ok(Exit::Done);
+        }
+        output.info(&format!(
+            "Working in {}. Each command below is run as printed; in a folder that --prepare-only made they can be pasted into a shell.\n",
+            dir.display()
+        ))?;
+        let program = std::env::current_exe()
+            .map_err(|e| Failure::new(Exit::Undetermined, "cannot find this program").cause(e))?;
         for step in &steps {
             if !step.title.is_empty() {
                 let title = output.paint(Style::Bold, &format!("# {}", step.title));

@@ -16,6 +16,7 @@ mod interop;
 mod mlbom;
 mod model;
 mod predicate;
+mod quickstart;
 mod sbom;
 mod source;
 mod tidy;

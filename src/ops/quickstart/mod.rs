@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{Exit, Failure};
 use crate::durable::{self, Existing};
-use crate::model::files::HashRequest;
+use crate::model::files::{HashRequest, Standing};
 use crate::source::stage;
 use crate::source::tree::{Tree, TreeOptions};
 use crate::time::Timestamp;
@@ -93,7 +93,7 @@ pub fn scratch(wanted: Option<&Path>) -> Result<PathBuf, Failure> {
 ///
 /// # Errors
 /// Where the model cannot be copied or a file not be written.
-pub fn prepare(dir: &Path, path: Option<&Path>, now: Timestamp) -> Result<String, Failure> {
+pub fn prepare(dir: &Path, path: Option<&Path>, now: Timestamp) -> Result<Prepared, Failure> {
     let name = "model".to_owned();
     match path {
         Some(path) => copy(path, &dir.join(&name))?,
@@ -120,14 +120,26 @@ pub fn prepare(dir: &Path, path: Option<&Path>, now: Timestamp) -> Result<String
         },
     });
     put("provenance.json", provenance.to_string().as_bytes(), 0o644)?;
-    Ok(name)
+    victim(dir, name)
 }
 
-/// The steps for the model of that name in the scratch folder.
-pub fn steps(model: &str) -> Vec<Step> {
+/// The model in the scratch folder, and which of its bytes will be changed.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// Its name there.
+    pub name: String,
+    /// Its largest file, relative to it.
+    pub file: String,
+    /// A byte in the middle of that file which is not the one written over it.
+    pub offset: u64,
+}
+
+/// The steps for the model in the scratch folder.
+pub fn steps(prepared: &Prepared) -> Vec<Step> {
+    let model = &prepared.name;
     let pass = "--passphrase-file passphrase";
     let target = "--name demo/model";
-    let mut steps = vec![
+    vec![
         Step::new(
             "a keystore, sealed by a passphrase",
             &format!("obreia init . {pass}"),
@@ -183,14 +195,22 @@ pub fn steps(model: &str) -> Vec<Step> {
             0,
         ),
         Step::new("now change one byte", "cp -R fetched tampered", 0),
-    ];
-    steps.push(Step::new("", "cp quickstart.sh tampered/config.json", 0));
-    steps.push(Step::new(
-        "and it does not start",
-        &format!("obreia guard --policy policy.yaml {target} --into serving tampered -- ls serving/tampered"),
-        126,
-    ));
-    steps
+        Step::new(
+            "",
+            &format!(
+                "dd if=policy.yaml of=tampered/{} bs=1 count=1 seek={} conv=notrunc status=none",
+                prepared.file, prepared.offset
+            ),
+            0,
+        ),
+        Step::new(
+            "and it does not start",
+            &format!(
+                "obreia guard --policy policy.yaml {target} --into serving tampered -- ls serving/tampered"
+            ),
+            126,
+        ),
+    ]
 }
 
 /// The same steps as a shell script that stops where one does not end as it must.
@@ -209,6 +229,40 @@ pub fn script(steps: &[Step]) -> String {
         });
     }
     script
+}
+
+/// Finds a byte to change: in the middle of the largest file, and not the
+/// first byte of the policy, which is what will be written over it.
+fn victim(dir: &Path, name: String) -> Result<Prepared, Failure> {
+    let tree = Tree::open(&dir.join(&name), &TreeOptions::default())?;
+    let largest = tree
+        .entries()
+        .iter()
+        .filter(|e| e.standing == Standing::Content && e.size > 0)
+        .max_by_key(|e| e.size);
+    let Some(entry) = largest else {
+        return Err(Failure::new(
+            Exit::Usage,
+            "the model has no file with a byte in it",
+        ));
+    };
+    let file = tree.open_entry(entry)?;
+    let mut byte = [0];
+    let mut offset = entry.size / 2;
+    while offset + 1 < entry.size {
+        file.read_at(offset, &mut byte)
+            .map_err(|e| Failure::new(Exit::Undetermined, "cannot read the model").cause(e))?;
+        if byte[0] != POLICY.as_bytes()[0] {
+            break;
+        }
+        offset += 1;
+    }
+    let file = if tree.is_single_file() {
+        name.clone()
+    } else {
+        entry.path.clone()
+    };
+    Ok(Prepared { name, file, offset })
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
