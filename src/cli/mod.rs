@@ -29,6 +29,12 @@ mod attest;
 #[cfg(feature = "sign")]
 mod completions;
 #[cfg(feature = "sign")]
+mod init;
+#[cfg(feature = "sign")]
+mod key;
+#[cfg(feature = "sign")]
+mod keystore;
+#[cfg(feature = "sign")]
 mod passphrase;
 #[cfg(feature = "sign")]
 mod quickstart;
@@ -102,6 +108,15 @@ enum Command {
     /// Run the whole chain on a model in a scratch folder, and show every step
     #[cfg(feature = "sign")]
     Quickstart(quickstart::Arguments),
+    /// Make a place for keys: configuration, sealed keystore, audit log, first policy
+    #[cfg(feature = "sign")]
+    Init(init::Arguments),
+    /// Make, show, import, rotate and disable keys
+    #[cfg(feature = "sign")]
+    Key(key::Arguments),
+    /// Back up and restore the keystore, change its passphrase
+    #[cfg(feature = "sign")]
+    Keystore(keystore::Arguments),
     /// Sign an artifact
     #[cfg(feature = "sign")]
     Sign(sign::Arguments),
@@ -195,6 +210,12 @@ fn dispatch(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
         Command::Config(arguments) => arguments.run(&context, output),
         #[cfg(feature = "sign")]
         Command::Quickstart(arguments) => arguments.run(&context, output),
+        #[cfg(feature = "sign")]
+        Command::Init(arguments) => arguments.run(&context, output),
+        #[cfg(feature = "sign")]
+        Command::Key(arguments) => arguments.run(&context, output),
+        #[cfg(feature = "sign")]
+        Command::Keystore(arguments) => arguments.run(&context, output),
         #[cfg(feature = "sign")]
         Command::Sign(arguments) => arguments.run(&context, output),
         #[cfg(feature = "sign")]

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::Context;
 use crate::config::{Config, Environment, SecretSource};
 use crate::keys::{Locked, Unlock, UnlockError};
+use crate::ops::Failure;
 use crate::secret::Secret;
 
 /// Passphrases for keystores and key files.
@@ -29,6 +30,58 @@ impl Passphrases {
         }
     }
 
+    /// For a passphrase that replaces the one in `OBREIA_PASSPHRASE`, which is
+    /// therefore not looked at.
+    pub(super) fn for_new(file: Option<PathBuf>, config: &Config, context: &Context) -> Self {
+        Self {
+            environment: context.environment.without("OBREIA_PASSPHRASE"),
+            ..Self::new(file, config, context)
+        }
+    }
+
+    /// A passphrase to be set: from the same sources, but typed twice.
+    pub(super) fn chosen(&self, what: &Locked) -> Result<Secret, Failure> {
+        let secret = match self.given(what)? {
+            Some(secret) => secret,
+            None => {
+                let first = prompt(what, "New passphrase")?;
+                let again = prompt(what, "The same again")?;
+                if first.expose() != again.expose() {
+                    return Err(UnlockError::Mismatch.into());
+                }
+                first
+            }
+        };
+        if secret.is_empty() {
+            return Err(UnlockError::Empty.into());
+        }
+        Ok(secret)
+    }
+
+    /// The passphrase where nobody needs to be asked.
+    fn given(&self, what: &Locked) -> Result<Option<Secret>, UnlockError> {
+        if let Some(file) = &self.file {
+            return self.fetch(&SecretSource::File(file.clone())).map(Some);
+        }
+        match what {
+            Locked::Keystore(_) => {
+                if let Some(value) = self.environment.get("OBREIA_PASSPHRASE") {
+                    return Ok(Some(Secret::from(value)));
+                }
+                match &self.configured {
+                    Some(source) => self.fetch(source).map(Some),
+                    None => Ok(None),
+                }
+            }
+            // Set to nothing is a password too: cosign makes such keys.
+            Locked::KeyFile(_) => Ok(self
+                .environment
+                .get_even_empty("COSIGN_PASSWORD")
+                .or_else(|| self.environment.get("OBREIA_PASSPHRASE"))
+                .map(Secret::from)),
+        }
+    }
+
     fn fetch(&self, source: &SecretSource) -> Result<Secret, UnlockError> {
         source
             .fetch(&self.environment)
@@ -44,41 +97,29 @@ impl Passphrases {
 
 impl Unlock for Passphrases {
     fn passphrase(&self, what: &Locked) -> Result<Secret, UnlockError> {
-        if let Some(file) = &self.file {
-            return self.fetch(&SecretSource::File(file.clone()));
+        match self.given(what)? {
+            Some(secret) => Ok(secret),
+            None => prompt(what, "Passphrase"),
         }
-        let variables: &[&str] = match what {
-            Locked::Keystore(_) => &["OBREIA_PASSPHRASE"],
-            Locked::KeyFile(_) => &["COSIGN_PASSWORD", "OBREIA_PASSPHRASE"],
-        };
-        for name in variables {
-            if let Some(value) = self.environment.get(name) {
-                return Ok(Secret::from(value));
-            }
-        }
-        if let (Locked::Keystore(_), Some(source)) = (what, &self.configured) {
-            return self.fetch(source);
-        }
-        prompt(what)
     }
 }
 
-fn prompt(what: &Locked) -> Result<Secret, UnlockError> {
+fn prompt(what: &Locked, asking: &str) -> Result<Secret, UnlockError> {
     if !std::io::stdin().is_terminal() {
         return Err(UnlockError::NotGiven);
     }
-    let what = match what {
+    let place = match what {
         Locked::Keystore(place) => format!("keystore {place}"),
         Locked::KeyFile(place) => format!("key file {place}"),
     };
-    let typed = rpassword::prompt_password(format!("Passphrase of {what}: ")).map_err(|e| {
+    let typed = rpassword::prompt_password(format!("{asking} of {place}: ")).map_err(|e| {
         UnlockError::Unreadable {
             from: "the terminal".to_owned(),
             cause: e.to_string(),
         }
     })?;
     let secret = Secret::from(typed);
-    if secret.is_empty() {
+    if secret.is_empty() && matches!(what, Locked::Keystore(_)) {
         return Err(UnlockError::Empty);
     }
     Ok(secret)

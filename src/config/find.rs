@@ -15,6 +15,19 @@ impl Environment {
         )
     }
 
+    /// The same without one variable.
+    #[must_use]
+    pub fn without(&self, name: &str) -> Self {
+        let mut rest = self.clone();
+        rest.0.remove(name);
+        rest
+    }
+
+    /// A variable that is set, also to nothing.
+    pub fn get_even_empty(&self, name: &str) -> Option<String> {
+        self.0.get(name).cloned()
+    }
+
     /// A variable that is set and not empty.
     pub fn get(&self, name: &str) -> Option<String> {
         self.0.get(name).filter(|v| !v.is_empty()).cloned()

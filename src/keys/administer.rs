@@ -93,6 +93,7 @@ impl Keyring {
         caller: &Caller,
         unlock: &dyn Unlock,
     ) -> Result<Described, KeyFault> {
+        super::harden::no_dumps();
         let provider = self.adapter(&kms(change.path()))?;
         let known = if change.makes_a_key() {
             None

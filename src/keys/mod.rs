@@ -16,6 +16,8 @@ mod administer;
 #[cfg(feature = "sign")]
 mod embedded;
 #[cfg(feature = "sign")]
+mod harden;
+#[cfg(feature = "sign")]
 mod id;
 #[cfg(feature = "sign")]
 mod key;

@@ -11,6 +11,7 @@ impl Keyring {
     /// # Errors
     /// `KeyFault`.
     pub async fn open_key(&self, key: &KeyRef, unlock: &dyn Unlock) -> Result<Key, KeyFault> {
+        super::harden::no_dumps();
         let signer = self.adapter(key)?.open(key, unlock).await?;
         Ok(Key::new(
             signer,

@@ -6,7 +6,11 @@ pub mod attest;
 mod failure;
 pub mod gather;
 pub mod guard;
+#[cfg(feature = "sign")]
+pub mod init;
 pub mod inspect;
+#[cfg(feature = "sign")]
+pub mod key;
 mod key_failure;
 pub mod keyring;
 pub mod policies;
@@ -19,6 +23,8 @@ pub mod sign;
 mod source_failure;
 mod store_failure;
 mod system_clock;
+#[cfg(feature = "sign")]
+mod unlock_failure;
 pub mod verify;
 
 pub use failure::{Exit, Failure};

@@ -159,6 +159,7 @@ impl Keyring {
         caller: &Caller,
         work: impl Future<Output = Result<(T, Option<u64>), KeyFault>>,
     ) -> Result<T, KeyFault> {
+        crate::keys::harden::no_dumps();
         let decision = custody::decide(&Request {
             operation,
             key: None,

@@ -1,0 +1,338 @@
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::json;
+
+use super::passphrase::Passphrases;
+use super::signing::SigningKey;
+use super::{Context, Output, block_on};
+use crate::crypto::KeyKind;
+use crate::keys::{Administer, Keyring, NewKey};
+use crate::ops::key::{self, KeyView};
+use crate::ops::{Exit, Failure, keyring};
+use crate::reference::{KeyPath, KeyRef};
+use crate::time::Span;
+use crate::trust::VersionState;
+
+/// `obreia key`
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a key
+    #[command(after_help = "Examples:\n  \
+obreia key create kms://model-sign/prod/acme/fraud\n  \
+obreia key create kms://image-sign/dev --algorithm ed25519 --alias images\n\n\
+A name is purpose/environment/…; the purpose says what the key may do:\n\
+artifact-sign, attest-sign, image-sign, model-sign, release-sign, sbom-sign, pki-ca.")]
+    Create {
+        #[command(flatten)]
+        new: New,
+        /// Family and size
+        #[arg(long, value_enum, default_value_t = Algorithm::P256, value_name = "ALGORITHM")]
+        algorithm: Algorithm,
+        #[command(flatten)]
+        unlock: UnlockFile,
+    },
+    /// List the keys
+    #[command(after_help = "Example:\n  obreia key list -o json")]
+    List,
+    /// Show one key with its versions
+    #[command(after_help = "Example:\n  obreia key show kms://model-sign/prod/acme/fraud")]
+    Show {
+        /// kms://…
+        key: String,
+    },
+    /// Print a public key as PEM
+    #[command(after_help = "Examples:\n  \
+obreia key public kms://model-sign/prod/acme/fraud > fraud.pub\n  \
+obreia key public 'kms://model-sign/prod/acme/fraud?version=1'\n  \
+obreia key public signer.pem")]
+    Public {
+        /// kms://…[?version=N], or a key file
+        key: String,
+    },
+    /// Take a key file into the keystore
+    #[command(after_help = "Examples:\n  \
+obreia key import signer.pem kms://model-sign/prod/acme/fraud\n  \
+obreia key import cosign.key kms://image-sign/dev --key-passphrase-file cosign.pass\n\n\
+The file is left as it is: destroy it once the import is verified.")]
+    Import {
+        /// PEM (PKCS #8, SEC 1, PKCS #1), or cosign's encrypted private key
+        file: String,
+        #[command(flatten)]
+        new: New,
+        /// File that holds the key file's password (else COSIGN_PASSWORD, or a prompt)
+        #[arg(long, value_name = "FILE")]
+        key_passphrase_file: Option<PathBuf>,
+        #[command(flatten)]
+        unlock: UnlockFile,
+    },
+    /// Make a new version that signs from now on
+    #[command(after_help = "Examples:\n  \
+obreia key rotate kms://model-sign/prod/acme/fraud\n  \
+obreia key rotate kms://model-sign/prod/acme/fraud --grace 72h\n\n\
+Older versions keep verifying what they signed.")]
+    Rotate {
+        /// kms://…
+        key: String,
+        /// How long the old version counts as in grace: 90s, 15m, 72h, 30d, 4w; 0s for not at all
+        #[arg(long, default_value = "30d", value_name = "SPAN")]
+        grace: Span,
+        #[command(flatten)]
+        unlock: UnlockFile,
+    },
+    /// Stop all use of a key, verifying included, until it is enabled again
+    #[command(after_help = "Example:\n  obreia key disable kms://model-sign/prod/acme/fraud")]
+    Disable(One),
+    /// Let a disabled key be used again
+    #[command(after_help = "Example:\n  obreia key enable kms://model-sign/prod/acme/fraud")]
+    Enable(One),
+    /// Let one version that is not active verify nothing any more, for good
+    #[command(
+        after_help = "Example:\n  obreia key retire 'kms://model-sign/prod/acme/fraud?version=1'"
+    )]
+    Retire {
+        /// kms://…?version=N
+        key: String,
+        #[command(flatten)]
+        unlock: UnlockFile,
+    },
+}
+
+#[derive(Debug, Args)]
+struct New {
+    /// The new key's name: kms://purpose/environment/…
+    key: String,
+    /// Another name, one word; repeatable
+    #[arg(long = "alias", value_name = "NAME")]
+    aliases: Vec<String>,
+    /// Accept a signing purpose that is not one of the known ones
+    #[arg(long)]
+    new_purpose: bool,
+}
+
+#[derive(Debug, Args)]
+struct One {
+    /// kms://…
+    key: String,
+    #[command(flatten)]
+    unlock: UnlockFile,
+}
+
+#[derive(Debug, Args)]
+struct UnlockFile {
+    /// File that holds the keystore's passphrase
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Algorithm {
+    /// ECDSA on P-256
+    P256,
+    /// ECDSA on P-384
+    P384,
+    /// Ed25519
+    Ed25519,
+    /// RSA with 3072 bits
+    #[value(name = "rsa-3072")]
+    Rsa3072,
+    /// RSA with 4096 bits
+    #[value(name = "rsa-4096")]
+    Rsa4096,
+}
+
+impl From<Algorithm> for KeyKind {
+    fn from(algorithm: Algorithm) -> Self {
+        match algorithm {
+            Algorithm::P256 => Self::EcP256,
+            Algorithm::P384 => Self::EcP384,
+            Algorithm::Ed25519 => Self::Ed25519,
+            Algorithm::Rsa3072 => Self::Rsa { bits: 3072 },
+            Algorithm::Rsa4096 => Self::Rsa { bits: 4096 },
+        }
+    }
+}
+
+impl New {
+    fn read(&self) -> Result<NewKey, Failure> {
+        let aliases = self.aliases.iter().map(|alias| {
+            let name = alias.strip_prefix("kms://").unwrap_or(alias);
+            KeyPath::parse(name)
+        });
+        Ok(NewKey {
+            path: key::path(&self.key, false)?.0,
+            aliases: aliases.collect::<Result<_, _>>()?,
+            new_purpose: self.new_purpose,
+        })
+    }
+}
+
+impl Arguments {
+    /// Does what the subcommand says.
+    ///
+    /// # Errors
+    /// Where it was not done.
+    pub fn run(self, context: &Context, output: &mut Output) -> Result<Exit, Failure> {
+        let keyring = keyring::of(&context.config()?);
+        let mut change = |verb, change, unlock| {
+            let described = administer(&keyring, context, change, unlock)?;
+            output.info(&format!("{verb} {}", described.path))?;
+            shown(&described, output)
+        };
+        match self.command {
+            Command::List => list(&keyring, output),
+            Command::Show { key } => {
+                let described = block_on(keyring.describe(&key::path(&key, false)?.0))??;
+                shown(&KeyView::from(&described), output)
+            }
+            Command::Public { key } => public(&keyring, &key, output),
+            Command::Create {
+                new,
+                algorithm,
+                unlock,
+            } => {
+                let new = &new.read()?;
+                let kind = algorithm.into();
+                change("made", Administer::Create { new, kind }, unlock)
+            }
+            Command::Import {
+                file,
+                new,
+                key_passphrase_file,
+                unlock,
+            } => {
+                let new = &new.read()?;
+                let config = context.config()?;
+                let passwords = Passphrases::new(key_passphrase_file, &config, context);
+                let private = &keyring.load_file(&file, &passwords)?;
+                change("imported", Administer::Import { new, private }, unlock)
+            }
+            Command::Rotate { key, grace, unlock } => {
+                let key = &key::path(&key, false)?.0;
+                change("rotated", Administer::Rotate { key, grace }, unlock)
+            }
+            Command::Disable(one) => {
+                let key = &key::path(&one.key, false)?.0;
+                change("disabled", Administer::Disable(key), one.unlock)
+            }
+            Command::Enable(one) => {
+                let key = &key::path(&one.key, false)?.0;
+                change("enabled", Administer::Enable(key), one.unlock)
+            }
+            Command::Retire { key, unlock } => {
+                let (path, version) = key::path(&key, true)?;
+                let version = version.ok_or_else(|| {
+                    Failure::new(Exit::Usage, "no version was named")
+                        .hint(format!("write {key}?version=N"))
+                })?;
+                let key = &path;
+                change(
+                    "retired a version of",
+                    Administer::Retire { key, version },
+                    unlock,
+                )
+            }
+        }
+    }
+}
+
+fn administer(
+    keyring: &Keyring,
+    context: &Context,
+    change: Administer<'_>,
+    unlock: UnlockFile,
+) -> Result<KeyView, Failure> {
+    let passphrases = Passphrases::new(unlock.passphrase_file, &context.config()?, context);
+    let caller = SigningKey::caller();
+    let described = block_on(keyring.administer(change, &caller, &passphrases))??;
+    Ok(KeyView::from(&described))
+}
+
+fn list(keyring: &Keyring, output: &mut Output) -> Result<Exit, Failure> {
+    let keys: Vec<KeyView> = block_on(keyring.list())??
+        .iter()
+        .map(KeyView::from)
+        .collect();
+    if output.is_json() {
+        output.json(&json!({"schema": "obreia.keys/v1", "keys": keys}))?;
+        return Ok(Exit::Done);
+    }
+    for key in &keys {
+        let active = key
+            .versions
+            .iter()
+            .find(|version| version.state == VersionState::Active)
+            .map_or(0, |version| version.version);
+        output.line(&format!(
+            "{}  {}  {}  version {active}{}",
+            key.path,
+            key.state.as_str(),
+            key.scheme,
+            also(&key.aliases)
+        ))?;
+    }
+    if keys.is_empty() {
+        output.info("no keys yet; make one with: obreia key create kms://model-sign/dev")?;
+    }
+    Ok(Exit::Done)
+}
+
+fn shown(key: &KeyView, output: &mut Output) -> Result<Exit, Failure> {
+    if output.is_json() {
+        output.json(&json!({"schema": "obreia.key/v1", "key": key}))?;
+        return Ok(Exit::Done);
+    }
+    output.info(&format!(
+        "{}{}\n  id {}\n  {}, {}, made {}",
+        key.path,
+        also(&key.aliases),
+        key.id,
+        key.state.as_str(),
+        key.scheme,
+        key.created
+    ))?;
+    for version in &key.versions {
+        let until = version
+            .grace_until
+            .map(|until| format!(" until {until}"))
+            .unwrap_or_default();
+        output.info(&format!(
+            "  version {}  {}{until}  sha256:{}",
+            version.version,
+            version.state.as_str(),
+            version.fingerprint
+        ))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn public(keyring: &Keyring, key: &str, output: &mut Output) -> Result<Exit, Failure> {
+    let key = KeyRef::parse(key)?;
+    let public = block_on(key::public(keyring, &key))??;
+    if output.is_json() {
+        output.json(&json!({
+            "schema": "obreia.public-key/v1",
+            "key": key.to_string(),
+            "kind": public.kind().to_string(),
+            "scheme": public.default_scheme().to_string(),
+            "fingerprint": public.id().hex(),
+            "public_key": public.to_pem(),
+        }))?;
+    } else {
+        output.bytes(public.to_pem().as_bytes())?;
+    }
+    Ok(Exit::Done)
+}
+
+fn also(aliases: &[String]) -> String {
+    if aliases.is_empty() {
+        return String::new();
+    }
+    format!("  also {}", aliases.join(", "))
+}
