@@ -306,9 +306,14 @@ fn message(
                     );
                     continue;
                 }
-                digests.fold(Err(SignatureError::Invalid), |held, digest| {
-                    held.or_else(|_| scheme.verify_digest(key, digest, signature))
-                })
+                let mut held = Err(SignatureError::Invalid);
+                for digest in digests {
+                    held = scheme.verify_digest(key, digest, signature);
+                    if held.is_ok() {
+                        break;
+                    }
+                }
+                held
             }
             None => match &artifact.content {
                 Some(bytes) => scheme.verify(key, bytes, signature),

@@ -79,6 +79,14 @@ fn the_exit_codes_page_is_complete() {
 }
 
 #[test]
+fn every_reason_has_a_page() {
+    none(&reasons::check_page(
+        &Tree::of_the_project(),
+        &reasons::codes(),
+    ));
+}
+
+#[test]
 fn every_reason_has_a_case() {
     none(&reasons::check_cases(
         &Tree::of_the_project(),
