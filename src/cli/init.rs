@@ -7,7 +7,7 @@ use super::passphrase::Passphrases;
 use super::signing::SigningKey;
 use super::{Context, Output, block_on};
 use crate::config::Config;
-use crate::keys::Locked;
+use crate::ops::keyring::Locked;
 use crate::ops::{Exit, Failure, init};
 
 /// `obreia init DIR`

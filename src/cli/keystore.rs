@@ -7,7 +7,7 @@ use super::passphrase::Passphrases;
 use super::signing::SigningKey;
 use super::{Context, Output, block_on};
 use crate::config::{Config, SecretSource};
-use crate::keys::{Keyring, Locked};
+use crate::ops::keyring::{Keyring, Locked};
 use crate::ops::{Exit, Failure, keyring};
 
 /// `obreia keystore`

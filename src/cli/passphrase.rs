@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use super::Context;
 use crate::config::{Config, Environment, SecretSource};
-use crate::keys::{Locked, Unlock, UnlockError};
 use crate::ops::Failure;
+use crate::ops::keyring::{Locked, Unlock, UnlockError};
 use crate::secret::Secret;
 
 /// Passphrases for keystores and key files.

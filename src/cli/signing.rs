@@ -7,7 +7,7 @@ use clap::Args;
 use super::Context;
 use super::passphrase::Passphrases;
 use crate::custody::Caller;
-use crate::keys::{Key, Keyring};
+use crate::ops::keyring::{Key, Keyring};
 use crate::ops::{Failure, keyring};
 use crate::reference::KeyRef;
 

@@ -33,6 +33,9 @@ mod software;
 #[cfg(test)]
 #[cfg(feature = "sign")]
 mod contract;
+#[cfg(test)]
+#[cfg(feature = "sign")]
+mod pipeline_tests;
 
 pub use fault::{Damage, FaultClass, KeyFault, Stored};
 pub use keyring::{Keyring, Settings};

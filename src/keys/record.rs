@@ -45,6 +45,14 @@ impl Recorder {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn into_sink(sink: Arc<dyn AuditSink>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            sink: Some(sink),
+            clock,
+        }
+    }
+
     /// Makes the intent durable; nothing may be done before this returns.
     pub(super) async fn begin(&self, subject: &Subject<'_>) -> Result<Pending, KeyFault> {
         let pending = self.prepare(subject)?;

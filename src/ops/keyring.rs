@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::SystemClock;
 use crate::config::Config;
-use crate::keys::{Keyring, Settings};
+#[cfg(feature = "sign")]
+pub use crate::keys::{Administer, Key, Locked, NewKey, Unlock, UnlockError};
+pub use crate::keys::{Keyring, Settings};
 
 /// The keyring of a configuration; opens nothing.
 pub fn of(config: &Config) -> Keyring {

@@ -13,6 +13,7 @@
 mod formats;
 mod harness;
 mod interop;
+mod keys;
 mod mlbom;
 mod model;
 mod predicate;

@@ -1,3 +1,5 @@
+//! What was changed behind the keystore's back.
+
 use super::*;
 
 #[test]
@@ -169,4 +171,30 @@ fn every_truncation_and_bit_flip_is_noticed_or_harmless() {
     }
     std::fs::write(&file, &whole).unwrap();
     place.sign("kms://model-sign/a").unwrap();
+}
+
+#[test]
+fn nothing_secret_lies_on_the_disk_in_clear() {
+    let place = Place::new();
+    let private = PrivateKey::generate(KeyKind::Ed25519).unwrap();
+    place
+        .administer(Administer::Import {
+            new: &new("model-sign/a", &[]),
+            private: &private,
+        })
+        .unwrap();
+    let der = private.to_pkcs8_der().unwrap();
+    // The last 32 bytes of an Ed25519 PKCS #8 v1 document are the seed.
+    let seed = &der.expose()[der.expose().len() - 32..];
+    for entry in std::fs::read_dir(place.state()).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap();
+        for needle in [seed, PASS.0.as_bytes()] {
+            let found = bytes.windows(needle.len()).any(|window| window == needle);
+            assert!(!found, "{}", path.display());
+        }
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{}", path.display());
+    }
 }

@@ -1,3 +1,7 @@
+mod audited;
+mod damage;
+mod whole;
+
 use std::sync::Arc;
 
 use sqlx::sqlite::SqliteConnectOptions;
@@ -10,8 +14,6 @@ use crate::digest::Algorithm;
 use crate::keys::contract::{Case, Fixed, holds, run};
 use crate::keys::{Administer, FaultClass, Keyring, NewKey, Settings, SignInput, Stored, init};
 use crate::time::{Span, Timestamp};
-
-mod tampering;
 
 const PASS: Fixed = Fixed("correct horse");
 
@@ -307,24 +309,6 @@ fn names_are_checked_and_never_taken_twice() {
 }
 
 #[test]
-fn custody_is_asked_and_its_answer_is_recorded() {
-    let place = Place::with(&["pki-ca/dev"]);
-    let fault = place.sign("kms://pki-ca/dev").unwrap_err();
-    assert!(matches!(
-        fault,
-        KeyFault::NotPermitted {
-            rule: "purpose-forbids",
-            ..
-        }
-    ));
-    let log = std::fs::read_to_string(place.state().join(AUDIT_LOG)).unwrap();
-    let last = log.lines().last().unwrap();
-    assert!(
-        last.contains("\"decision\":\"deny\"") && last.contains("\"rule\":\"purpose-forbids\"")
-    );
-}
-
-#[test]
 fn one_key_under_two_names_is_refused() {
     let place = Place::new();
     let private = PrivateKey::generate(KeyKind::EcP256).unwrap();
@@ -363,179 +347,6 @@ fn without_its_passphrase_nothing_is_changed() {
         .load())
     .unwrap();
     assert_eq!(before, after);
-}
-
-#[test]
-fn no_log_no_signature() {
-    let place = Place::with(&["model-sign/a"]);
-    let log = place.state().join(AUDIT_LOG);
-    let kept = std::fs::read(&log).unwrap();
-    std::fs::remove_file(&log).unwrap();
-    let fault = place.sign("kms://model-sign/a").unwrap_err();
-    assert!(matches!(fault, KeyFault::Audit(_)), "{fault}");
-    // Verifying records nothing and goes on.
-    place.trusted("kms://model-sign/a").unwrap();
-    std::fs::write(&log, &kept[..kept.len() - 40]).unwrap();
-    place.sign("kms://model-sign/a").unwrap();
-    let text = std::fs::read(&log).unwrap();
-    crate::audit::check_chain(&log, &text).unwrap();
-}
-
-#[test]
-fn intents_and_outcomes_pair_up_and_name_key_and_payload() {
-    let place = Place::with(&["model-sign/a"]);
-    let signed = place.sign("kms://model-sign/a").unwrap();
-    let log = place.state().join(AUDIT_LOG);
-    let text = std::fs::read_to_string(&log).unwrap();
-    let records: Vec<serde_json::Value> = text
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    let [.., intent, outcome] = records.as_slice() else {
-        panic!("{text}");
-    };
-    assert_eq!(intent["phase"], "intent");
-    assert_eq!(outcome["phase"], "outcome");
-    assert_eq!(outcome["result"], "ok");
-    assert_eq!(intent["request_id"], outcome["request_id"]);
-    assert_eq!(intent["key"]["path"], "kms://model-sign/a");
-    assert_eq!(intent["key"]["version"], 1);
-    assert_eq!(intent["caller"], "uid:1000");
-    assert_eq!(intent["payload"], crate::crypto::sha256(b"abc").to_string());
-    assert_eq!(outcome["seq"].as_u64(), signed.receipt.map(|r| r.seq));
-    assert!(!text.contains(PASS.0));
-}
-
-#[test]
-fn a_copy_restores_and_the_old_one_is_kept() {
-    let place = Place::with(&["model-sign/a"]);
-    let copy = place.dir.path().join("copy.db");
-    let keyring = place.keyring();
-    run(keyring.backup(&copy, false, &caller())).unwrap();
-    assert!(matches!(
-        run(keyring.backup(&copy, false, &caller())),
-        Err(KeyFault::Exists(_))
-    ));
-    let before = place.sign("kms://model-sign/a").unwrap();
-    place.create("model-sign/b").unwrap();
-
-    let restore =
-        |replace, unlock: &'static Fixed| run(keyring.restore(&copy, replace, unlock, &caller()));
-    assert!(matches!(restore(false, &PASS), Err(KeyFault::Exists(_))));
-    assert!(matches!(
-        restore(true, &Fixed("wrong")),
-        Err(KeyFault::WrongPassphrase(_))
-    ));
-    assert_eq!(
-        run(keyring.list()).unwrap().len(),
-        2,
-        "refusals change nothing"
-    );
-
-    let restored = restore(true, &PASS).unwrap();
-    assert_eq!(restored.keys, 1);
-    assert!(restored.kept.unwrap().is_file());
-    assert_eq!(run(keyring.list()).unwrap().len(), 1);
-    let trusted = place.trusted("kms://model-sign/a").unwrap();
-    trusted[0]
-        .scheme
-        .verify(&trusted[0].public_key, b"abc", &before.signature)
-        .unwrap();
-    place.sign("kms://model-sign/a").unwrap();
-    place.create("model-sign/b").unwrap();
-}
-
-#[test]
-fn a_tampered_copy_is_never_put_in_place() {
-    let place = Place::with(&["model-sign/a"]);
-    let copy = place.dir.path().join("copy.db");
-    run(place.keyring().backup(&copy, false, &caller())).unwrap();
-    let file = place.state().join(KEYSTORE);
-    let good = std::fs::read(&file).unwrap();
-    place.sql(&["UPDATE versions SET state = 'grace'"]);
-    std::fs::copy(&file, &copy).unwrap();
-    std::fs::write(&file, &good).unwrap();
-    let fault = run(place.keyring().restore(&copy, true, &PASS, &caller())).unwrap_err();
-    assert!(
-        matches!(
-            fault,
-            KeyFault::Damaged {
-                damage: Damage::Altered(_),
-                ..
-            }
-        ),
-        "{fault}"
-    );
-    place.sign("kms://model-sign/a").unwrap();
-    let left: Vec<_> = std::fs::read_dir(place.state())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name())
-        .filter(|name| name.to_string_lossy().contains("restore"))
-        .collect();
-    assert!(left.is_empty(), "{left:?}");
-}
-
-#[test]
-fn a_damaged_keystore_can_be_restored_over() {
-    let place = Place::with(&["model-sign/a"]);
-    let copy = place.dir.path().join("copy.db");
-    run(place.keyring().backup(&copy, false, &caller())).unwrap();
-    std::fs::write(place.state().join(KEYSTORE), b"gone").unwrap();
-    place.sign("kms://model-sign/a").unwrap_err();
-    run(place.keyring().restore(&copy, true, &PASS, &caller())).unwrap();
-    place.sign("kms://model-sign/a").unwrap();
-}
-
-#[test]
-fn only_the_new_passphrase_opens_after_a_change() {
-    let place = Place::with(&["model-sign/a"]);
-    let new = crate::secret::Secret::from("battery staple".to_owned());
-    let change = |old: &'static Fixed| run(place.keyring().change_passphrase(old, &new, &caller()));
-    assert!(matches!(
-        change(&Fixed("wrong")),
-        Err(KeyFault::WrongPassphrase(_))
-    ));
-    change(&PASS).unwrap();
-    assert!(matches!(
-        place.sign("kms://model-sign/a"),
-        Err(KeyFault::WrongPassphrase(_))
-    ));
-    let key = KeyRef::parse("kms://model-sign/a").unwrap();
-    run(place.keyring().open_key(&key, &Fixed("battery staple"))).unwrap();
-}
-
-#[test]
-fn an_existing_keystore_is_never_made_anew() {
-    let place = Place::with(&["model-sign/a"]);
-    let again = run(init(&place.state(), &secret(), &caller(), place.clock()));
-    assert!(matches!(again, Err(KeyFault::Exists(_))));
-    place.sign("kms://model-sign/a").unwrap();
-}
-
-#[test]
-fn nothing_secret_lies_on_the_disk_in_clear() {
-    let place = Place::new();
-    let private = PrivateKey::generate(KeyKind::Ed25519).unwrap();
-    place
-        .administer(Administer::Import {
-            new: &new("model-sign/a", &[]),
-            private: &private,
-        })
-        .unwrap();
-    let der = private.to_pkcs8_der().unwrap();
-    // The last 32 bytes of an Ed25519 PKCS #8 v1 document are the seed.
-    let seed = &der.expose()[der.expose().len() - 32..];
-    for entry in std::fs::read_dir(place.state()).unwrap() {
-        let path = entry.unwrap().path();
-        let bytes = std::fs::read(&path).unwrap();
-        for needle in [seed, PASS.0.as_bytes()] {
-            let found = bytes.windows(needle.len()).any(|window| window == needle);
-            assert!(!found, "{}", path.display());
-        }
-        use std::os::unix::fs::PermissionsExt;
-        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
-        assert_eq!(mode & 0o077, 0, "{}", path.display());
-    }
 }
 
 #[test]

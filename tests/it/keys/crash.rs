@@ -1,0 +1,261 @@
+//! SIGKILL at any point, and a disk that is full: what was acknowledged is
+//! there, what was not is whole or absent.
+
+use std::time::{Duration, Instant};
+
+use obreia::audit::{self, Event, Phase};
+use obreia::time::Timestamp;
+
+use super::{block_on, listed, obreia, place, records, run};
+use crate::harness::{Output, Scratch};
+
+const ROUNDS: u32 = 24;
+
+/// Starts the command `ROUNDS` times and kills it a little later each time,
+/// from at once to after its end.
+fn killed(
+    scratch: &Scratch,
+    args: impl Fn(u32) -> Vec<String>,
+    mut after: impl FnMut(u32, Output),
+) {
+    let started = Instant::now();
+    let first: Vec<String> = args(0);
+    obreia(
+        scratch,
+        &first.iter().map(String::as_str).collect::<Vec<_>>(),
+    )
+    .run()
+    .expect_code(0);
+    let whole = started.elapsed();
+    for round in 1..=ROUNDS {
+        let args = args(round);
+        let running = obreia(
+            scratch,
+            &args.iter().map(String::as_str).collect::<Vec<_>>(),
+        )
+        .spawn();
+        // Most of the time is the passphrase's; what matters comes late.
+        let part = 0.6 + 0.55 * f64::from(round) / f64::from(ROUNDS);
+        std::thread::sleep(whole.mul_f64(part).max(Duration::from_millis(1)));
+        after(round, running.kill());
+    }
+}
+
+#[test]
+fn key_create() {
+    let scratch = place();
+    let path = |round| format!("kms://model-sign/k{round}");
+    let args = |round| vec!["key".into(), "create".into(), path(round)];
+    let mut acknowledged = vec![path(0)];
+    let mut cut_short = 0;
+    killed(&scratch, args, |round, out| {
+        // What it said before it died is an acknowledgement too.
+        if out.code == Some(0) || out.stdout.contains("made ") {
+            acknowledged.push(path(round));
+        } else {
+            cut_short += 1;
+        }
+        // Never torn: what is there can be read, after each kill.
+        listed(&scratch);
+    });
+    let there = listed(&scratch);
+    for path in &acknowledged {
+        assert!(there.contains(path), "{path} was acknowledged and is gone");
+    }
+    assert!(
+        cut_short > 0,
+        "no run was cut short: the test tests nothing"
+    );
+    // Every seal, the keyed hash and the log's chain hold, and the keys work.
+    scratch.write("a.txt", "hello");
+    run(&scratch, &["sign", "a.txt", "--key", &path(0)]).expect_code(0);
+    let records = records(&scratch);
+    for path in &there {
+        let intended = records.iter().any(|record| {
+            record["phase"] == "intent"
+                && record["op"] == "create"
+                && record["key"]["path"] == **path
+        });
+        assert!(intended, "{path} was made without an intent on record");
+    }
+    for record in records {
+        if record["phase"] == "outcome" && record["op"] == "create" && record["result"] == "ok" {
+            let path = record["key"]["path"].as_str().unwrap().to_owned();
+            assert!(there.contains(&path), "{path} is on record and not there");
+        }
+    }
+}
+
+#[test]
+fn sign() {
+    let scratch = place();
+    run(&scratch, &["key", "create", "kms://model-sign/a"]).expect_code(0);
+    let file = |round| format!("f{round}.txt");
+    for round in 0..=ROUNDS {
+        scratch.write(file(round), format!("contents {round}"));
+    }
+    let args = |round| {
+        ["sign", &file(round), "--key", "kms://model-sign/a"]
+            .map(str::to_owned)
+            .to_vec()
+    };
+    let mut acknowledged = vec![0];
+    let mut cut_short = 0;
+    killed(&scratch, args, |round, out| {
+        if out.code == Some(0) || out.stdout.contains("signed ") {
+            acknowledged.push(round);
+        } else {
+            cut_short += 1;
+        }
+    });
+    assert!(
+        cut_short > 0,
+        "no run was cut short: the test tests nothing"
+    );
+    let records = records(&scratch);
+    let outcomes = records
+        .iter()
+        .filter(|r| r["phase"] == "outcome" && r["op"] == "sign" && r["result"] == "ok")
+        .count();
+    let mut bundles = 0;
+    for round in 0..=ROUNDS {
+        let bundle = scratch.join(format!("{}.sigstore.json", file(round)));
+        if bundle.exists() {
+            bundles += 1;
+            // There, so it is whole.
+            run(
+                &scratch,
+                &["verify", &file(round), "--key", "kms://model-sign/a"],
+            )
+            .expect_code(0);
+        } else {
+            assert!(
+                !acknowledged.contains(&round),
+                "round {round} was acknowledged"
+            );
+        }
+    }
+    assert!(
+        outcomes >= bundles,
+        "{bundles} bundles, {outcomes} on record"
+    );
+    run(
+        &scratch,
+        &["sign", &file(0), "--key", "kms://model-sign/a", "--force"],
+    )
+    .expect_code(0);
+}
+
+/// An event that makes the log longer by about `bytes`.
+fn pad(scratch: &Scratch, bytes: usize) {
+    let event = Event {
+        time: Timestamp::from_secs(0),
+        phase: Phase::Outcome,
+        request_id: "pad".into(),
+        front: "x".repeat(bytes.min(1_000)),
+        caller: "x".into(),
+        method: "x".into(),
+        operation: "x".into(),
+        key: None,
+        provider: None,
+        decision: "x".into(),
+        rule: "x".into(),
+        payload: None,
+        result: None,
+        latency_us: None,
+        generation: None,
+    };
+    block_on(audit::open(&scratch.join("state/audit.log")).append(&event)).unwrap();
+}
+
+fn log_len(scratch: &Scratch) -> usize {
+    scratch.read("state/audit.log").len()
+}
+
+/// Signs while no file may grow beyond `blocks` of 512 bytes.
+fn sign_within(scratch: &Scratch, blocks: usize) -> Output {
+    let script = format!(
+        "trap '' XFSZ; ulimit -f {blocks}; exec {} sign a.txt --key kms://model-sign/a",
+        env!("CARGO_BIN_EXE_obreia")
+    );
+    obreia(scratch, &["-c", &script]).program("sh").run()
+}
+
+#[test]
+fn a_full_disk_under_the_log_lets_no_signature_out() {
+    let scratch = place();
+    scratch.write("a.txt", "hello");
+    run(&scratch, &["key", "create", "kms://model-sign/a"]).expect_code(0);
+    let before = log_len(&scratch);
+    run(
+        &scratch,
+        &[
+            "sign",
+            "a.txt",
+            "--key",
+            "kms://model-sign/a",
+            "--output",
+            "x",
+        ],
+    )
+    .expect_code(0);
+    let text = scratch.read_text("state/audit.log");
+    let outcome = text.lines().last().unwrap().len() + 1;
+    let intent = log_len(&scratch) - before - outcome;
+    // SQLite's own files need some space under the same limit.
+    while log_len(&scratch) < 100 << 10 {
+        pad(&scratch, 1_000);
+    }
+    // Room for nothing, then for the intent and not for the outcome.
+    for (room, phases) in [(intent / 2, 0), (intent + outcome / 2, 1)] {
+        // Up to where exactly `room` is left below a whole block.
+        loop {
+            let blocks = (log_len(&scratch) + room).div_ceil(512);
+            let missing = blocks * 512 - room - log_len(&scratch);
+            if missing < 40 {
+                break;
+            }
+            pad(&scratch, 17);
+        }
+        let blocks = (log_len(&scratch) + room).div_ceil(512);
+        let records_before = records(&scratch).len();
+        sign_within(&scratch, blocks)
+            .expect_code(4)
+            .stderr_has("the audit log")
+            .stderr_has("cannot be written");
+        assert!(!scratch.join("a.txt.sigstore.json").exists());
+        assert_eq!(records(&scratch).len() - records_before, phases);
+    }
+    run(&scratch, &["sign", "a.txt", "--key", "kms://model-sign/a"]).expect_code(0);
+}
+
+#[test]
+fn a_log_that_is_gone_or_no_file_lets_no_signature_out() {
+    let scratch = place();
+    scratch.write("a.txt", "hello");
+    run(&scratch, &["key", "create", "kms://model-sign/a"]).expect_code(0);
+    let log = scratch.join("state/audit.log");
+    let kept = scratch.read("state/audit.log");
+    let refused = |says: &str| {
+        // Key files are recorded too, where there is a log to record them in.
+        let file = crate::harness::testdata("keys/p256.pkcs8.pem");
+        for key in ["kms://model-sign/a", file.to_str().unwrap()] {
+            run(&scratch, &["sign", "a.txt", "--key", key])
+                .expect_code(4)
+                .stderr_has(says);
+            assert!(!scratch.join("a.txt.sigstore.json").exists());
+        }
+    };
+    std::fs::remove_file(&log).unwrap();
+    refused("is missing");
+    std::os::unix::fs::symlink("/dev/full", &log).unwrap();
+    refused("is not a regular file");
+    std::fs::remove_file(&log).unwrap();
+    std::fs::create_dir(&log).unwrap();
+    refused("audit.log");
+    std::fs::remove_dir(&log).unwrap();
+    scratch.write("state/audit.log", "somebody wrote here\n");
+    refused("is broken");
+    scratch.write("state/audit.log", kept);
+    run(&scratch, &["sign", "a.txt", "--key", "kms://model-sign/a"]).expect_code(0);
+}

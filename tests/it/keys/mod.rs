@@ -1,0 +1,88 @@
+//! Keys: the keystore and key files, through the binary and the library.
+
+mod commands;
+mod crash;
+mod damage;
+mod interop;
+mod together;
+mod wycheproof;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use obreia::keys::{Keyring, Locked, Settings, Unlock, UnlockError};
+use obreia::secret::Secret;
+use obreia::time::Timestamp;
+
+use crate::harness::{Obreia, Output, Scratch};
+
+pub(crate) const PASSPHRASE: &str = "correct horse battery";
+
+/// A scratch folder in which `obreia init .` was run.
+pub(crate) fn place() -> Scratch {
+    let scratch = Scratch::new();
+    obreia(&scratch, &["init", "."]).run().expect_code(0);
+    scratch
+}
+
+/// The binary with the passphrase in its environment.
+pub(crate) fn obreia(scratch: &Scratch, args: &[&str]) -> Obreia {
+    scratch
+        .obreia()
+        .env("OBREIA_PASSPHRASE", PASSPHRASE)
+        .args(args)
+}
+
+pub(crate) fn run(scratch: &Scratch, args: &[&str]) -> Output {
+    obreia(scratch, args).run()
+}
+
+/// The same keys through the library.
+fn keyring(scratch: &Scratch) -> Keyring {
+    let settings = Settings {
+        state: Some(scratch.join("state")),
+        ..Settings::default()
+    };
+    Keyring::new(settings, Arc::new(Timestamp::from_secs(1_795_000_000)))
+}
+
+struct Pass;
+
+impl Unlock for Pass {
+    fn passphrase(&self, _: &Locked) -> Result<Secret, UnlockError> {
+        Ok(Secret::from(PASSPHRASE.to_owned()))
+    }
+}
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+/// The records of an audit log whose chain holds.
+fn records(scratch: &Scratch) -> Vec<serde_json::Value> {
+    let path = scratch.join("state/audit.log");
+    let bytes = std::fs::read(&path).unwrap();
+    obreia::audit::check_chain(Path::new("audit.log"), &bytes).unwrap();
+    String::from_utf8(bytes)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// Paths of all keys that the keystore lists.
+fn listed(scratch: &Scratch) -> Vec<String> {
+    let out = run(scratch, &["key", "list", "-o", "json"]);
+    let json = out.expect_code(0).json();
+    assert_eq!(json["schema"], "obreia.keys/v1");
+    json["keys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|key| key["path"].as_str().unwrap().to_owned())
+        .collect()
+}

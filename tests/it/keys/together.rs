@@ -1,0 +1,76 @@
+//! Several processes at the same keystore.
+
+use super::{listed, obreia, place, records};
+
+#[test]
+fn of_two_that_make_the_same_key_one_wins() {
+    let scratch = place();
+    for round in 0..4 {
+        let path = format!("kms://model-sign/same{round}");
+        let start = || obreia(&scratch, &["key", "create", &path]).spawn();
+        let (one, two) = (start(), start());
+        let (one, two) = (one.wait(), two.wait());
+        let loser = match (one.code, two.code) {
+            (Some(0), Some(2)) => two,
+            (Some(2), Some(0)) => one,
+            _ => panic!("{one}\n{two}"),
+        };
+        loser.stderr_has(&format!("there is already a key {path}"));
+        let there = listed(&scratch);
+        assert_eq!(there.iter().filter(|listed| **listed == path).count(), 1);
+    }
+}
+
+#[test]
+fn of_many_that_make_different_keys_all_win() {
+    let scratch = place();
+    let paths: Vec<_> = (0..6).map(|n| format!("kms://model-sign/k{n}")).collect();
+    let running: Vec<_> = paths
+        .iter()
+        .map(|path| obreia(&scratch, &["key", "create", path]).spawn())
+        .collect();
+    for one in running {
+        one.wait().expect_code(0);
+    }
+    assert_eq!(listed(&scratch), paths);
+    // One chain, whatever the order in which they wrote.
+    let records = records(&scratch);
+    let ok = records
+        .iter()
+        .filter(|r| r["op"] == "create" && r["result"] == "ok");
+    assert_eq!(ok.count(), 6);
+}
+
+#[test]
+fn signing_goes_on_while_keys_are_made_and_copied() {
+    let scratch = place();
+    super::run(&scratch, &["key", "create", "kms://model-sign/a"]).expect_code(0);
+    scratch.write("a.txt", "hello");
+    let mut running = Vec::new();
+    for n in 0..3 {
+        let (bundle, path, copy) = (
+            format!("b{n}"),
+            format!("kms://model-sign/b{n}"),
+            format!("c{n}"),
+        );
+        let sign = [
+            "sign",
+            "a.txt",
+            "--key",
+            "kms://model-sign/a",
+            "--output",
+            &bundle,
+        ];
+        running.push(obreia(&scratch, &sign).spawn());
+        running.push(obreia(&scratch, &["key", "create", &path]).spawn());
+        running.push(obreia(&scratch, &["keystore", "backup", &copy]).spawn());
+    }
+    for one in running {
+        one.wait().expect_code(0);
+    }
+    records(&scratch);
+    for n in 0..3 {
+        let copy = format!("c{n}");
+        super::run(&scratch, &["keystore", "restore", &copy, "--force"]).expect_code(0);
+    }
+}
