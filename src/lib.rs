@@ -1,7 +1,7 @@
 //! obreia signs, attests, promotes and guards container images, SBOMs and ML
 //! models with keys that stay in a KMS or an HSM.
 //!
-//! The crate is layered, and imports go down only (`tests/it/tidy.rs` holds
+//! The crate is layered, and imports go down only (`tests/it/tidy/layers.rs` holds
 //! the table):
 //!
 //! - L0, types: [`digest`], [`time`], [`secret`], [`canon`], [`shape`], [`limits`]
