@@ -184,6 +184,12 @@ def pickles():
     case("pickle-deep-gz", gzip.compress(deep, 9, mtime=0), ["gzip", "pickle"], code=["format", "member", "scan-truncated"], says=["pickle stack"])
     case("pickle-control-characters", b"\x80\x02cbuiltins\npr\x1b[2Jint\n.", p, code=["import"], says=["pr\\\\u{1b}[2Jint"])
     case("pickle-0-names-on-stack", b"S'builtins'\nS'print'\n\x93)R.", p, code=["import"], says=["builtins.print"])
+    case("pickle-crosses-its-frame", b"\x80\x04\x95\x05\0\0\0\0\0\0\0cos\nos\nprint\n0N.", p, code=["import", "not-scanned"], malformed=True, says=["end of its frame"],
+         why="CPython's C unpickler drops what is left of a frame in mid-line: it imports another name than stands there")
+    case("pickle-unmarked-crosses-its-frame", b"]\x95\x0e\0\0\0\0\0\0\0\x8d\x08\0\0\0\0\0\0\0builtinsdN.", p, code=["format", "not-scanned"], malformed=True)
+    case("pickle-frame-in-frame", b"\x80\x04\x95\x14\0\0\0\0\0\0\0\x95\x01\0\0\0\0\0\0\0N0NNNNNNNNN.", p, code=["format", "not-scanned"], malformed=True)
+    case("pickle-inst-without-mark", b"\x80\x02ios\ngetcwd\n.", p, code=["import"], malformed=True, says=["os.getcwd"], why="it imports before it looks for the mark")
+    case("pickle-0-import-then-fails", b"cno_such_module\nname\n\xff\0\1", p, code=["import"], malformed=True)
     case("raw-like-a-text-opcode", b"I" + b"\0" * 5000, ["unknown"])
     case("text-of-opcodes", b"class Foo\nbar\nReady or not.\n", ["text"], why="text that begins with opcodes is no pickle")
     case("text-vocabulary", b"cat\ndog\nemu\n", ["text"])

@@ -29,7 +29,14 @@ pub(super) struct Machine {
     forgot: bool,
     pub(super) protocol: Option<u8>,
     pub(super) opcodes: u64,
+    /// Whether there is a frame that ends within the file.
     pub(super) framed: bool,
+    frame_end: u64,
+    /// Whether an opcode reaches over the end of its frame: CPython's two
+    /// unpicklers then read different programs, and no pickler writes that.
+    pub(super) crossed: bool,
+    /// Whether an import has a name that can be imported.
+    pub(super) named: bool,
     pub(super) imports: BTreeSet<String>,
     pub(super) calls: BTreeMap<&'static str, u64>,
     pub(super) persistent: u64,
@@ -52,7 +59,10 @@ impl Machine {
             let Some((name, argument, effect)) = opcode(byte) else {
                 return malformed(format!("byte 0x{byte:02x} at {at} is no pickle opcode"));
             };
+            let (start, end) = (at, self.frame_end);
             at = self.step(window, at + 1, byte, name, argument, effect)?;
+            let nested = self.frame_end != end;
+            self.crossed |= start < end && (end < at || nested);
             self.opcodes += 1;
         }
         Ok(())
@@ -99,6 +109,7 @@ impl Machine {
             }
         };
         self.apply(byte, name, effect, number, &texts, next)?;
+        self.framed |= (1..=window.len()).contains(&self.frame_end);
         Ok(next)
     }
 
@@ -115,7 +126,9 @@ impl Machine {
             Effect::Nothing => match byte {
                 0x80 if number > 5 => return malformed(format!("pickle protocol {number}")),
                 0x80 => self.protocol = Some(number as u8),
-                _ => self.framed = true,
+                _ => {
+                    self.frame_end = next.saturating_add(number);
+                }
             },
             Effect::Stack(take, put) => {
                 self.take(take)?;
@@ -146,11 +159,12 @@ impl Machine {
             }
             Effect::Global | Effect::Inst => {
                 let part = |i: usize| texts.get(i).and_then(Option::as_deref);
+                // INST imports before it looks for its mark, and calls after.
+                self.import(part(0), part(1));
                 if effect == Effect::Inst {
                     self.take_to_mark()?;
                     self.called(name);
                 }
-                self.import(part(0), part(1));
                 self.put(Item::Other)?;
             }
             Effect::StackGlobal => {
@@ -160,6 +174,7 @@ impl Machine {
                 self.put(Item::Other)?;
             }
             Effect::Extension => {
+                // Only a program that has registered the number imports anything.
                 self.import(Some("copyreg extension"), Some(&number.to_string()));
                 self.put(Item::Other)?;
             }
@@ -257,6 +272,15 @@ impl Machine {
     }
 
     fn import(&mut self, module: Option<&str>, name: Option<&str>) {
+        let importable = |part: Option<&str>| {
+            part.is_some_and(|text| {
+                !text.is_empty()
+                    && !text.contains(|c: char| {
+                        c.is_control() || c.is_whitespace() || c == char::REPLACEMENT_CHARACTER
+                    })
+            })
+        };
+        self.named |= importable(module) && importable(name);
         if self.imports.len() <= limits::FORMAT_MARKS {
             let full = format!("{}.{}", module.unwrap_or("?"), name.unwrap_or("?"));
             self.imports.insert(printable(&full));

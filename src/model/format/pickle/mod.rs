@@ -11,6 +11,7 @@ use crate::limits;
 
 use super::content::{Flaw, Window};
 use super::facts::{Format, Kind, Reason};
+use super::plain;
 use super::scan::Context;
 use machine::Machine;
 
@@ -92,8 +93,13 @@ fn walk(window: &mut Window<'_>, at: u64) -> Result<Option<Pickle>, Flaw> {
         whole || imported || limited || machine.framed || machine.opcodes >= 4
     } else {
         // A pickle need not begin with PROTO. Without it, text and raw numbers
-        // must not pass for one: it imports and calls, or it fills the file.
+        // must not pass for one: it imports and calls, or fills the file. A
+        // list of words may read as an import that then fails; other bytes
+        // that do are a pickle.
         (imported && (whole || !machine.calls.is_empty()))
+            // CPython's C unpickler loses bytes at a frame's end: what it reads behind one, the walk cannot tell.
+            || machine.framed
+            || (machine.named && !plain::is_text(window)?)
             || limited
             || machine
                 .end
@@ -130,6 +136,14 @@ fn describe(all: &[Pickle], end: Option<u64>, len: u64) -> (bool, Format) {
             "a pickle is a program for the unpickler; this one imports nothing",
         );
     }
+    if all.iter().any(|pickle| pickle.machine.crossed) {
+        format.flaw("an opcode reaches over the end of its frame: unpicklers differ on it");
+        mark_last(
+            &mut format,
+            Reason::NotScanned,
+            "what follows the end of that frame",
+        );
+    }
     let protocol = all.iter().filter_map(|p| p.machine.protocol).max();
     format.set("protocol", protocol.unwrap_or_default());
     format.set("opcodes", opcodes);
@@ -160,7 +174,11 @@ fn describe(all: &[Pickle], end: Option<u64>, len: u64) -> (bool, Format) {
 }
 
 fn truncated(format: &mut Format, why: &str) {
-    // First, so that a long list of imports cannot crowd it out.
-    format.code.truncate(limits::FORMAT_MARKS - 1);
-    format.carries(Reason::ScanTruncated, why);
+    mark_last(format, Reason::ScanTruncated, why);
+}
+
+// A long list of imports must not crowd it out.
+fn mark_last(format: &mut Format, reason: Reason, why: &str) {
+    format.code.truncate(limits::FORMAT_MARKS - 2);
+    format.carries(reason, why);
 }
