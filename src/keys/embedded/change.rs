@@ -13,7 +13,7 @@ impl EmbeddedKeys {
         unlock: &dyn Unlock,
         edit: impl Fn(&Snapshot, &Vault, &mut Draft) -> Result<(), KeyFault> + Send + Sync,
     ) -> Result<Snapshot, KeyFault> {
-        let (mut snapshot, vault) = self.unlock(unlock).await?;
+        let (mut snapshot, vault) = self.unlock(None, unlock).await?;
         for _ in 0..ATTEMPTS {
             let mut draft = Draft::of(&snapshot);
             edit(&snapshot, &vault, &mut draft)?;

@@ -100,10 +100,18 @@ impl EmbeddedKeys {
         Ok(snapshot)
     }
 
-    /// All rows, genuine, and what opens them.
-    async fn unlock(&self, unlock: &dyn Unlock) -> Result<(Snapshot, Vault), KeyFault> {
+    /// All rows, genuine, and what opens them; `wanted` is looked up before
+    /// anybody is asked for a passphrase.
+    async fn unlock(
+        &self,
+        wanted: Option<&KeyPath>,
+        unlock: &dyn Unlock,
+    ) -> Result<(Snapshot, Vault), KeyFault> {
         let seen = self.audit.generation()?;
         let snapshot = self.tables.load().await.map_err(|e| self.storage(e))?;
+        if let Some(path) = wanted {
+            self.resolve(&snapshot, path)?;
+        }
         let vault = Vault::unlock(&self.shown(), &snapshot, unlock)?;
         vault.verify(&snapshot).map_err(|e| self.damaged(e))?;
         // Last: a row that was tampered with is the more telling finding.

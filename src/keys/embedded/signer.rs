@@ -29,11 +29,7 @@ impl EmbeddedKeys {
         let KeyRef::Kms { path, version } = key else {
             return Err(KeyFault::NoProvider(key.to_string()));
         };
-        // Before asking for a passphrase: a name that is not there needs none.
-        let before = self.tables.load().await.map_err(|e| self.storage(e))?;
-        self.resolve(&before, path)?;
-        drop(before);
-        let (snapshot, vault) = self.unlock(unlock).await?;
+        let (snapshot, vault) = self.unlock(Some(path), unlock).await?;
         let row = self.resolve(&snapshot, path)?;
         let found = self.wanted(&snapshot, row, *version)?;
         let private = vault.open(row, found).map_err(|e| self.damaged(e))?;

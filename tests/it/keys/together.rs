@@ -74,3 +74,19 @@ fn signing_goes_on_while_keys_are_made_and_copied() {
         super::run(&scratch, &["keystore", "restore", &copy, "--force"]).expect_code(0);
     }
 }
+
+#[test]
+fn a_keystore_that_another_holds_is_waited_for_and_then_named() {
+    let scratch = place();
+    let tables = obreia::storage::SqliteKeystore::new(scratch.join("state/keystore.db"));
+    let held = super::block_on(tables.exclusive()).unwrap();
+    obreia(&scratch, &["key", "create", "kms://model-sign/a"])
+        .run()
+        .expect_code(4)
+        .stderr_has("is in use by another process")
+        .stderr_has("try again");
+    drop(held);
+    obreia(&scratch, &["key", "create", "kms://model-sign/a"])
+        .run()
+        .expect_code(0);
+}
