@@ -30,6 +30,11 @@ impl Envelope {
     }
 }
 
+/// How every signed form of an envelope begins. Bytes of another kind that
+/// begin so must not be signed, nor a signature over them be believed: the two
+/// uses of a key would be told apart by nothing.
+pub const PAE_START: &[u8] = b"DSSEv1 ";
+
 /// `DSSEv1 SP LEN(type) SP type SP LEN(payload) SP payload`.
 pub fn pae(payload_type: &str, payload: &[u8]) -> Vec<u8> {
     let mut out = format!(

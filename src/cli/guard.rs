@@ -96,7 +96,8 @@ impl Arguments {
             verdict::print(verdict, self.explain, output)?;
         }
         if outcome == Outcome::Allowed && self.has_command() {
-            match guard::exec(&self.command, &done.guarded)? {}
+            let search = std::env::var_os("PATH");
+            match guard::exec(&self.command, &done.guarded, search.as_deref())? {}
         }
         Ok(outcome.into())
     }

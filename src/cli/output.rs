@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
@@ -93,7 +94,7 @@ impl Output {
         if self.is_json() {
             return Ok(());
         }
-        self.bytes(text.as_bytes())?;
+        self.bytes(harmless(text).as_bytes())?;
         self.bytes(b"\n")
     }
 
@@ -121,7 +122,12 @@ impl Output {
     /// # Errors
     /// As [`Output::line`].
     pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        io::stdout().lock().write_all(bytes).map_err(|e| {
+        let written = if self.aside {
+            io::stderr().lock().write_all(bytes)
+        } else {
+            io::stdout().lock().write_all(bytes)
+        };
+        written.map_err(|e| {
             Failure::new(Exit::Undetermined, "cannot write to standard output").cause(e)
         })
     }
@@ -129,7 +135,7 @@ impl Output {
     /// One line on standard error, whatever the format.
     pub fn warn(&mut self, text: &str) {
         // Nothing is left to tell it to when standard error is gone.
-        let _ = writeln!(io::stderr().lock(), "warning: {text}");
+        let _ = writeln!(io::stderr().lock(), "warning: {}", harmless(text));
     }
 
     /// A failure on standard error, and as `obreia.error/v1` on standard output when results are wanted as JSON.
@@ -144,7 +150,7 @@ impl Output {
         if let Some(hint) = &failure.hint {
             text.push_str(&format!("  hint: {hint}\n"));
         }
-        let _ = io::stderr().lock().write_all(text.as_bytes());
+        let _ = io::stderr().lock().write_all(harmless(&text).as_bytes());
         if self.is_json() {
             let _ = self.json(&serde_json::json!({
                 "schema": "obreia.error/v1",
@@ -155,5 +161,60 @@ impl Output {
                 "exit": failure.exit.code(),
             }));
         }
+    }
+}
+
+/// Text with control characters made visible: names and documents of others
+/// are printed, and must not repaint the terminal. Line ends, tabs and the
+/// colours that [`Output::paint`] sets pass.
+fn harmless(text: &str) -> Cow<'_, str> {
+    const COLOURS: [&str; 6] = [
+        "\u{1b}[0m",
+        "\u{1b}[1m",
+        "\u{1b}[2m",
+        "\u{1b}[31m",
+        "\u{1b}[32m",
+        "\u{1b}[33m",
+    ];
+    let hidden = |c: char| (c.is_control() && c != '\n' && c != '\t') || is_bidi(c);
+    if !text.contains(hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        if let Some(colour) = COLOURS.iter().find(|colour| rest.starts_with(**colour)) {
+            shown.push_str(colour);
+            rest = &rest[colour.len()..];
+            continue;
+        }
+        if hidden(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+        rest = &rest[c.len_utf8()..];
+    }
+    Cow::Owned(shown)
+}
+
+/// Characters that change the direction of the text around them.
+fn is_bidi(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_wrote_cannot_repaint_the_terminal() {
+        assert_eq!(harmless("a\u{1b}[2J\u{7}b"), "a\\u{1b}[2J\\u{7}b");
+        assert_eq!(harmless("\u{202e}lmth"), "\\u{202e}lmth");
+        assert_eq!(
+            harmless("\u{1b}[32mok\u{1b}[0m\tü"),
+            "\u{1b}[32mok\u{1b}[0m\tü"
+        );
+        assert_eq!(harmless("\r"), "\\r");
     }
 }

@@ -87,7 +87,10 @@ impl Config {
         let file = match named {
             Some(file) => file.to_owned(),
             None => match candidates(environment).into_iter().find(|f| f.exists()) {
-                Some(file) => file,
+                Some(file) => {
+                    trust_found(&file)?;
+                    file
+                }
                 None => return Ok(Self::default()),
             },
         };
@@ -171,6 +174,29 @@ impl SecretSource {
     }
 }
 
+/// A file that was found rather than named must be the user's own, or root's,
+/// and nobody else's to write: who can put an `obreia.toml` where somebody
+/// works would choose his policies and keys.
+fn trust_found(file: &Path) -> Result<(), ConfigError> {
+    use std::os::unix::fs::MetadataExt;
+
+    let found = file
+        .metadata()
+        .map_err(|e| ConfigError::Unreadable(e.to_string()))?;
+    let user = rustix::process::geteuid().as_raw();
+    let why = if found.uid() != user && found.uid() != 0 {
+        format!("it belongs to user {}", found.uid())
+    } else if found.mode() & 0o002 != 0 {
+        "everybody may write it".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(ConfigError::NotOwn {
+        file: file.to_owned(),
+        why,
+    })
+}
+
 /// Why there is no usable configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
@@ -183,6 +209,14 @@ pub enum ConfigError {
         /// The file.
         file: PathBuf,
         /// What is wrong, with line and column where known.
+        why: String,
+    },
+    /// A file that was found, not named, is somebody else's.
+    #[error("{} was found but is not used: {why}", .file.display())]
+    NotOwn {
+        /// The file.
+        file: PathBuf,
+        /// Whose it is.
         why: String,
     },
     /// A variable is not set.
@@ -199,6 +233,7 @@ impl ConfigError {
         match self {
             Self::Unreadable(_) => "check the path and its permissions",
             Self::Invalid { .. } => "docs/configuration.md lists every key",
+            Self::NotOwn { .. } => "name it with --config if it is to hold, or make it your own",
             Self::NoVariable(_) => "set the variable, or name another source",
             Self::NoState => {
                 "run `obreia init DIR` and work in DIR, or name one with --config DIR/obreia.toml"

@@ -33,6 +33,9 @@ pub fn dir_hash<S: AsRef<str>>(files: &[(S, Digest)]) -> Result<Identity, DirHas
 /// Why files have no `dirHash`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DirHashError {
+    /// Nothing but ignored files and evidence.
+    #[error("the model has no file that counts: only ignored ones such as .git, or evidence")]
+    NoContent,
     /// A newline in a name would make one line two.
     #[error("file name {0:?} has a newline; rename it")]
     Newline(String),

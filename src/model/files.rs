@@ -83,6 +83,7 @@ impl HashRequest {
 /// or the SHA-256 of a single file.
 ///
 /// # Errors
+/// `DirHashError::NoContent` when every file is ignored or evidence;
 /// `DirHashError::NotHashed` when a content file has no digest; otherwise as
 /// [`dirhash::dir_hash`].
 pub fn identity(files: &[HashedFile]) -> Result<Identity, DirHashError> {
@@ -94,6 +95,8 @@ pub fn identity(files: &[HashedFile]) -> Result<Identity, DirHashError> {
         content.push((file.path.as_str(), digest));
     }
     match content.as_slice() {
+        // All models without content would have one identity.
+        [] => Err(DirHashError::NoContent),
         [(name::SINGLE, digest)] => Ok(Identity::Content(*digest)),
         _ => dirhash::dir_hash(&content),
     }

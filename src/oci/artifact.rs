@@ -10,6 +10,7 @@ use super::document::Manifest;
 use super::error::OciError;
 use super::media_type;
 use crate::canon;
+use crate::crypto::sha256;
 use crate::digest::Digest;
 use crate::limits;
 
@@ -175,6 +176,9 @@ pub fn artifact_files(manifest: &Manifest) -> Result<Option<Vec<ArtifactFile>>, 
     if !is_model && !is_file {
         return Ok(None);
     }
+    if !is_only_files(manifest, is_model) {
+        return Ok(None);
+    }
     if is_file && manifest.layers.len() != 1 {
         return Err(FilesError::LayerCount(manifest.layers.len()));
     }
@@ -211,6 +215,28 @@ pub fn artifact_files(manifest: &Manifest) -> Result<Option<Vec<ArtifactFile>>, 
         }
     }
     Ok(Some(files))
+}
+
+/// Whether nothing in the manifest has another meaning to somebody else: a
+/// configuration that a container runtime would run, a layer that it would
+/// unpack, or a second name for a file. Such a manifest is an image, whatever
+/// it calls itself: what was signed of its files says nothing about the rest.
+fn is_only_files(manifest: &Manifest, is_model: bool) -> bool {
+    let config = &manifest.config.media_type;
+    let config_fits = if is_model {
+        config == media_type::MODEL_CONFIG
+    } else {
+        config == media_type::EMPTY && manifest.config.digest == sha256(b"{}")
+    };
+    config_fits
+        && manifest.layers.iter().all(|layer| {
+            let kind = layer.media_type.as_str();
+            let runs = kind.contains("image.layer") || kind.contains("image.rootfs");
+            let names =
+                [media_type::MODEL_PATH, media_type::TITLE].map(|name| layer.annotation(name));
+            let two_names = matches!(names, [Some(a), Some(b)] if a != b);
+            !runs && !two_names
+        })
 }
 
 impl Manifest {

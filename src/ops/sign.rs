@@ -121,6 +121,7 @@ struct Signing<'a> {
 impl Signing<'_> {
     async fn file(&self, path: &Path, progress: &dyn Progress) -> Result<SignedArtifact, Failure> {
         let file = RegularFile::open(path)?;
+        refuse_envelope(&file)?;
         let scheme_hash = self.key.scheme().hash();
         // Pure Ed25519 cannot stream a file, and a message signature has no
         // place for annotations: both sign a statement about the digest.
@@ -343,6 +344,30 @@ fn digest(digests: &[Digest], algorithm: Algorithm) -> Result<Digest, Failure> {
         .copied()
         .find(|d| d.algorithm() == algorithm)
         .ok_or_else(|| Failure::new(Exit::Bug, "a digest that was asked for was not computed"))
+}
+
+/// A file that is an envelope's signed form would get a signature that makes
+/// that envelope valid, whatever it says.
+fn refuse_envelope(file: &RegularFile) -> Result<(), Failure> {
+    let mut start = [0; dsse::PAE_START.len()];
+    let got = file.read_at(0, &mut start).map_err(|e| {
+        Failure::new(
+            Exit::Undetermined,
+            format!("cannot read {}", file.path().display()),
+        )
+        .cause(e)
+    })?;
+    if &start[..got] == dsse::PAE_START {
+        return Err(Failure::new(
+            Exit::Usage,
+            format!(
+                "{} is the signed form of an envelope; signing it would sign that envelope",
+                file.path().display()
+            ),
+        )
+        .hint("sign an archive of it, or attest what the envelope says with obreia attest"));
+    }
+    Ok(())
 }
 
 /// Predicate types that are signatures and never attestations.

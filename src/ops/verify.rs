@@ -1,12 +1,15 @@
 //! Verification, whole: gather, then decide.
 
+use std::borrow::Cow;
+
 use super::gather::{self, Gathered, Reading};
 use super::{Exit, Failure};
 use crate::policy::{self, Lookups, Policy};
 use crate::source::Progress;
 use crate::time::Timestamp;
 use crate::verify::{
-    self, EvidenceReport, Facts, Outcome, Reason, ReasonCode, SchemaName, Stage, Verdict,
+    self, ArtifactKind, EvidenceReport, Facts, Observed, Outcome, Reason, ReasonCode, SchemaName,
+    Stage, Verdict,
 };
 
 /// A question.
@@ -66,8 +69,9 @@ pub fn decide(gathered: &Gathered, request: &Request<'_>) -> Result<Verdict, Fai
         return Ok(verdict);
     }
     for policy in selected {
-        let checked = verify::check(&gathered.evidence, &gathered.observed, policy.authorities());
-        let facts = facts(gathered, request, &checked);
+        let observed = seen_by(policy, gathered, request.stage);
+        let checked = verify::check(&gathered.evidence, &observed, policy.authorities());
+        let facts = facts(gathered, request, &checked, policy);
         if let Some(model) = &facts.model {
             // Under several policies a file is unsigned if it is under any.
             verdict
@@ -101,10 +105,39 @@ pub fn decide(gathered: &Gathered, request: &Request<'_>) -> Result<Verdict, Fai
     Ok(verdict)
 }
 
-fn facts(gathered: &Gathered, request: &Request<'_>, checked: &verify::Checked) -> Facts {
+/// What a policy's evidence may be about. To a policy about images a manifest
+/// is what its digest says, and what was signed of a file packed in it proves
+/// nothing about the manifest around it.
+fn seen_by<'a>(
+    policy: &Policy,
+    gathered: &'a Gathered,
+    stage: Stage,
+) -> Cow<'a, Observed<'static>> {
+    let name = &gathered.artifact.name;
+    let as_image = gathered.image.is_some()
+        && !policy.is_for_key()
+        && policy.speaks(&[ArtifactKind::Image], name, stage);
+    if !as_image {
+        return Cow::Borrowed(&gathered.observed);
+    }
+    Cow::Owned(Observed {
+        identities: vec![gathered.artifact.identity],
+        size: gathered.artifact.size,
+        ..Observed::default()
+    })
+}
+
+fn facts(
+    gathered: &Gathered,
+    request: &Request<'_>,
+    checked: &verify::Checked,
+    policy: &Policy,
+) -> Facts {
     let model = gathered.model.clone().map(|mut model| {
         model.unsigned_files =
-            verify::unsigned_files(&gathered.observed.files, &checked.signatures);
+            verify::unsigned_files(&gathered.observed.files, &checked.signatures, |s| {
+                policy.may_count(s)
+            });
         model
     });
     Facts {

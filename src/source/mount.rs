@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{StatVfsMountFlags, statvfs};
 
-/// Whether `path` and every mount inside it are mounted read-only. `false`
-/// wherever that cannot be told.
+/// Whether `path`, every mount inside it and every symlink on the way to it are
+/// mounted read-only. `false` wherever that cannot be told.
 ///
 /// Another process may see the same file system through a writable mount; who
 /// can do that is for the operator's threat model.
@@ -16,6 +16,9 @@ pub fn is_read_only(path: &Path) -> bool {
     let Ok(real) = fs::canonicalize(path) else {
         return false;
     };
+    if !links_are_read_only(path) {
+        return false;
+    }
     let Ok(mounts) = fs::read("/proc/self/mountinfo") else {
         return false;
     };
@@ -26,9 +29,30 @@ pub fn is_read_only(path: &Path) -> bool {
         .iter()
         .filter(|mount| mount.starts_with(&real))
         .chain(std::iter::once(&real))
-        .all(|at| {
-            statvfs(at.as_path()).is_ok_and(|vfs| vfs.f_flag.contains(StatVfsMountFlags::RDONLY))
-        })
+        .all(|at| is_read_only_here(at))
+}
+
+/// Whether nobody can point the path elsewhere: each symlink among its parts
+/// lies in a folder that is mounted read-only. A link that a link leads
+/// through is not followed: it counts as writable.
+fn links_are_read_only(path: &Path) -> bool {
+    let Ok(whole) = std::path::absolute(path) else {
+        return false;
+    };
+    whole.ancestors().all(|part| {
+        if !part.is_symlink() {
+            return true;
+        }
+        let direct = fs::read_link(part).is_ok_and(|target| {
+            let lead = part.parent().unwrap_or(Path::new("/")).join(target);
+            fs::canonicalize(&lead).is_ok_and(|real| Some(real) == std::path::absolute(&lead).ok())
+        });
+        direct && part.parent().is_some_and(is_read_only_here)
+    })
+}
+
+fn is_read_only_here(folder: &Path) -> bool {
+    statvfs(folder).is_ok_and(|vfs| vfs.f_flag.contains(StatVfsMountFlags::RDONLY))
 }
 
 /// The mount points in proc(5)'s `mountinfo`; `None` when a line is not of its form.

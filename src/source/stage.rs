@@ -3,9 +3,10 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, fsync, linkat, mkdirat, openat};
@@ -115,6 +116,8 @@ impl Staged {
         }
         let folder = tempfile::Builder::new()
             .prefix(".obreia-into-")
+            // Stated, or the process's umask would decide who may write into the copy.
+            .permissions(Permissions::from_mode(0o700))
             .tempdir_in(parent)
             .map_err(write)?;
         // Made with mode 0700 and opened through the parent that was opened above.

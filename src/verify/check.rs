@@ -286,6 +286,13 @@ fn message(
     signature: &[u8],
     artifact: &Observed<'_>,
 ) -> Result<Candidate, Rejection> {
+    if artifact.envelope_like {
+        return Err(Rejection::new(
+            "signature",
+            ReasonCode::FormatNotAllowed,
+            "the artifact begins as the signed form of an envelope does, so a signature over its bytes may have been made for that envelope",
+        ));
+    }
     let mut last = None;
     for candidate in candidates {
         let (key, scheme) = (&candidate.key.public_key, candidate.key.scheme);

@@ -40,6 +40,10 @@ pub struct Observed<'a> {
     pub content: Option<Cow<'a, [u8]>>,
     /// Size in bytes.
     pub size: Option<u64>,
+    /// Whether the bytes begin as the signed form of an envelope does. Such a
+    /// file shares its signature with that envelope, so a signature over its
+    /// bytes says nothing about it.
+    pub envelope_like: bool,
     /// A model's files; empty for any other artifact.
     pub files: Vec<HashedFile>,
 }

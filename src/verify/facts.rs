@@ -167,6 +167,10 @@ pub struct ModelFacts {
     pub formats: Vec<Value>,
     /// Files that no counted signature covers, sorted.
     pub unsigned_files: Vec<String>,
+    /// Files that its identity leaves out (`.git/` and the other default
+    /// ignores), so that no attestation is about them.
+    #[serde(default)]
+    pub outside_identity: Vec<String>,
 }
 
 /// The artifact, read and hashed by ourselves.
@@ -180,9 +184,13 @@ pub struct ArtifactFact {
     pub read_as: &'static str,
     /// Its identity.
     pub identity: Identity,
-    /// Every digest known of it, identity included.
+    /// Its digests in every method that was computed, identity included; of a
+    /// packed file its manifest's.
     #[serde(serialize_with = "as_digest_set")]
     pub digests: Vec<Identity>,
+    /// What is packed in the manifest: a model's `dirHash`, or a file's own digest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<Identity>,
     /// Size in bytes, where the bytes are at hand.
     pub size: Option<u64>,
     /// `os/architecture[/variant]` of an image manifest, where it says so.

@@ -94,14 +94,19 @@ fn names(paths: &[String]) -> String {
     text
 }
 
-/// The files that none of these signatures covers; all of them where there is none.
-pub fn unsigned_files(files: &[HashedFile], signatures: &[Verified<SignatureFact>]) -> Vec<String> {
+/// The files that none of the signatures covers which `counts`; all of them
+/// where there is none.
+pub fn unsigned_files(
+    files: &[HashedFile],
+    signatures: &[Verified<SignatureFact>],
+    counts: impl Fn(&SignatureFact) -> bool,
+) -> Vec<String> {
     let mut unsigned: BTreeSet<&str> = files
         .iter()
         .filter(|f| f.standing != Standing::Evidence)
         .map(|f| f.path.as_str())
         .collect();
-    for signature in signatures {
+    for signature in signatures.iter().filter(|s| counts(s)) {
         let uncovered: BTreeSet<&str> = signature.uncovered.iter().map(String::as_str).collect();
         unsigned.retain(|path| uncovered.contains(path));
     }

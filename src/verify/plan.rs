@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::evidence::{Evidence, EvidenceBody};
 use crate::bundle::{Bundle, Content};
 use crate::digest::Algorithm;
+use crate::dsse::Envelope;
 use crate::limits;
 use crate::model::files::HashRequest;
 use crate::model::manifest::ModelManifest;
@@ -13,8 +14,8 @@ use crate::trust::Authority;
 
 /// What to read, so that no evidence goes unchecked for want of a digest.
 ///
-/// Nothing is believed to plan: unverified evidence can only make more be
-/// computed, and the number of its wishes is bounded.
+/// Evidence that nobody trusted signed can ask for the two longer hashes, and
+/// for nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wants {
     /// Hashes of the whole artifact, SHA-256 first.
@@ -48,8 +49,11 @@ pub fn plan(evidence: &[Evidence], authorities: &[&Authority]) -> Wants {
                     }
                 }
                 Ok(Content::Envelope(envelope)) => {
+                    // Only a signer that is trusted may say how files are cut:
+                    // anybody else's wish would cost, or crowd out the signer's.
                     let manifest = Statement::parse(&envelope.payload)
                         .ok()
+                        .filter(|_| is_signed(&envelope, authorities))
                         .and_then(|s| ModelManifest::from_statement(&s).ok());
                     if let Some(manifest) = manifest {
                         wants.files = wants.files.and(manifest.request());
@@ -74,6 +78,15 @@ pub fn plan(evidence: &[Evidence], authorities: &[&Authority]) -> Wants {
         }
     }
     wants
+}
+
+fn is_signed(envelope: &Envelope, authorities: &[&Authority]) -> bool {
+    let pae = envelope.pae();
+    authorities.iter().flat_map(|a| &a.keys).any(|key| {
+        key.scheme
+            .verify(&key.public_key, &pae, &envelope.signature)
+            .is_ok()
+    })
 }
 
 fn want(algorithms: &mut Vec<Algorithm>, algorithm: Algorithm) {

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::{Gathered, Reading, evidence, model};
 use crate::attestations::{Sidecar, Subject};
 use crate::digest::{Algorithm, Digest, Identity};
+use crate::dsse;
 use crate::limits;
 use crate::model::files::{HashedFile, Standing};
 use crate::model::name;
@@ -62,7 +63,8 @@ pub(super) async fn gather(
         }],
         _ => files,
     };
-    let (kind, kinds) = kinds(&file, reading.kind, policies)?;
+    let start = start_of(&file)?;
+    let (kind, kinds) = kinds(&file, &start, reading.kind, policies)?;
     let model = match kind {
         ArtifactKind::Model => Some(model::facts_of_file(&mut file, &files)?),
         _ => None,
@@ -79,6 +81,7 @@ pub(super) async fn gather(
             read_as: "file",
             identity: first(&identities),
             digests: identities.clone(),
+            content: None,
             size: Some(size),
             platform: None,
             media_type: None,
@@ -88,6 +91,7 @@ pub(super) async fn gather(
             identities,
             content,
             size: Some(size),
+            envelope_like: start.starts_with(dsse::PAE_START),
             files,
         },
         evidence,
@@ -127,16 +131,8 @@ fn first(identities: &[Identity]) -> Identity {
     }
 }
 
-/// What a file is, and everything that it counts as. Its content can add a
-/// kind and so a policy; it never takes one away.
-fn kinds(
-    file: &RegularFile,
-    stated: Option<ArtifactKind>,
-    policies: &[Policy],
-) -> Result<(ArtifactKind, Vec<ArtifactKind>), Failure> {
-    if let Some(kind) = stated {
-        return Ok((kind, vec![kind]));
-    }
+/// The first bytes of a file: enough to tell an SBOM or an envelope's signed form.
+fn start_of(file: &RegularFile) -> Result<Vec<u8>, Failure> {
     let mut start = vec![0; SNIFFED.min(usize::try_from(file.size()).unwrap_or(SNIFFED))];
     let mut filled = 0;
     while filled < start.len() {
@@ -148,20 +144,31 @@ fn kinds(
         }
         filled += got;
     }
-    if sbom::looks_like_one(&start[..filled]) {
-        return Ok((
-            ArtifactKind::Sbom,
-            vec![ArtifactKind::Sbom, ArtifactKind::Blob],
-        ));
+    start.truncate(filled);
+    Ok(start)
+}
+
+/// What a file is, and everything that it counts as. Its content can add a
+/// kind and so a policy; it never takes one away.
+fn kinds(
+    file: &RegularFile,
+    start: &[u8],
+    stated: Option<ArtifactKind>,
+    policies: &[Policy],
+) -> Result<(ArtifactKind, Vec<ArtifactKind>), Failure> {
+    if let Some(kind) = stated {
+        return Ok((kind, vec![kind]));
     }
+    let mut kinds = Vec::new();
     // Only a policy's match asks whether a file is a model.
     if policies.iter().any(|p| !p.is_for_key()) && model::is_model_file(file)? {
-        return Ok((
-            ArtifactKind::Model,
-            vec![ArtifactKind::Model, ArtifactKind::Blob],
-        ));
+        kinds.push(ArtifactKind::Model);
     }
-    Ok((ArtifactKind::Blob, vec![ArtifactKind::Blob]))
+    if sbom::looks_like_one(start) {
+        kinds.push(ArtifactKind::Sbom);
+    }
+    kinds.push(ArtifactKind::Blob);
+    Ok((kinds[0], kinds))
 }
 
 pub(super) fn digest_only(
@@ -179,6 +186,7 @@ pub(super) fn digest_only(
             read_as: "digest",
             identity,
             digests: vec![identity],
+            content: None,
             size: None,
             platform: None,
             media_type: None,

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{Gathered, Reading, evidence, model};
 use crate::attestations::{Referrers, Subject};
 use crate::digest::Identity;
+use crate::dsse;
 use crate::limits;
 use crate::model::files::{HashedFile, Standing};
 use crate::model::ignore::IgnoreRules;
@@ -17,10 +18,24 @@ use crate::oci::{ArtifactFile, Descriptor, Document, Manifest, artifact_files, m
 use crate::ops::{Exit, Failure, SystemClock};
 use crate::policy::Policy;
 use crate::reference::Select;
-use crate::source::Progress;
 use crate::source::file::RegularFile;
 use crate::source::layout::{Layout, Resolved};
-use crate::verify::{self, ArtifactFact, ArtifactKind, ModelFacts, Observed};
+use crate::source::{Progress, mount};
+use crate::verify::{self, ArtifactFact, ArtifactKind, ModelFacts, Observed, Wants};
+
+/// What a manifest packs, beside being a manifest.
+#[derive(Default)]
+struct Packed {
+    files: Vec<HashedFile>,
+    /// The identity of the model or file; `None` for a container image.
+    identity: Option<Identity>,
+    /// A single file's digests in longer hashes.
+    more: Vec<Identity>,
+    content: Option<Vec<u8>>,
+    envelope_like: bool,
+    formats: Vec<Value>,
+    kinds: Vec<ArtifactKind>,
+}
 
 pub(super) async fn gather(
     dir: &str,
@@ -40,99 +55,156 @@ pub(super) async fn gather(
             evidence::kept(&store, &subject).await
         }
     };
-    let manifest_identity = Identity::Content(resolved.descriptor.digest);
-    let packed = packed_files(&layout, &resolved)?;
-    let mut identities = vec![manifest_identity];
-    let (mut kind, mut files, mut model) = (ArtifactKind::Image, Vec::new(), None);
-    if let Some((packed_kind, packed_files)) = packed {
-        kind = packed_kind;
-        let inner = model::identity_of(&packed_files)?;
-        identities.push(inner);
-        if kind == ArtifactKind::Model {
-            model = Some(model_facts(&layout, &packed_files)?);
-        }
-        files = packed_files;
-    }
-    let content = match (identities.get(1), files.as_slice()) {
-        (Some(Identity::Content(digest)), [file]) => {
-            let authorities: Vec<_> = policies.iter().flat_map(Policy::authorities).collect();
-            let wants = verify::plan(&evidence, &authorities);
-            let mut blob = RegularFile::open(&layout.blob_path(digest))?;
-            let more: Vec<_> = wants.algorithms.into_iter().skip(1).collect();
-            if !more.is_empty() {
-                let digests = blob.hash(&more, progress)?;
-                identities.extend(digests.into_iter().map(Identity::Content));
-            }
-            let read = wants.content && file.size <= limits::ED25519_MESSAGE;
-            read.then(|| blob.read_all(limits::ED25519_MESSAGE))
-                .transpose()?
-        }
-        _ => None,
+    let authorities: Vec<_> = policies.iter().flat_map(Policy::authorities).collect();
+    let wants = verify::plan(&evidence, &authorities);
+    let packed = Packed::read(&layout, &resolved, &wants, policies, progress)?;
+    let identity = Identity::Content(resolved.descriptor.digest);
+    let mut identities = vec![identity];
+    identities.extend(packed.identity);
+    identities.extend(packed.more);
+    let kind = match (packed.identity, packed.kinds.first()) {
+        (Some(_), Some(kind)) => *kind,
+        _ => ArtifactKind::Image,
     };
     // What a manifest calls itself can add a kind, never take "image" away.
-    let mut kinds = vec![ArtifactKind::Image];
-    if kind != ArtifactKind::Image {
-        kinds.push(kind);
-    }
-    let platform = layout.platform(&resolved.document)?.map(|p| p.to_string());
+    let mut kinds = packed.kinds;
+    kinds.push(ArtifactKind::Image);
+    let size = Some(resolved.bytes.len() as u64);
+    let model = (kind == ArtifactKind::Model && packed.identity.is_some()).then(|| ModelFacts {
+        formats: packed.formats,
+        ..model::facts(&packed.files)
+    });
     Ok(Gathered {
         artifact: ArtifactFact {
             kind,
             name,
             read_as: "oci-layout",
-            identity: manifest_identity,
-            digests: identities.clone(),
-            size: Some(resolved.bytes.len() as u64),
-            platform,
+            identity,
+            digests: vec![identity],
+            content: packed.identity,
+            size,
+            platform: layout.platform(&resolved.document)?.map(|p| p.to_string()),
             media_type: Some(resolved.document.media_type().to_owned()),
         },
         kinds,
         observed: Observed {
             identities,
-            content: content.map(Cow::Owned),
-            size: Some(resolved.bytes.len() as u64),
-            files,
+            content: packed.content.map(Cow::Owned),
+            size: packed.files.first().map(|f| f.size).or(size),
+            envelope_like: packed.envelope_like,
+            files: packed.files,
         },
         evidence,
         failed,
         model,
         image: Some(image_facts(&layout, &resolved)?),
-        mutable: false,
+        mutable: !mount::is_read_only(layout.dir()),
         staged: None,
     })
 }
 
-/// The files of a model or another file that was packed, every layer's bytes
-/// checked against its digest; `None` for a container image.
-fn packed_files(
-    layout: &Layout,
-    resolved: &Resolved,
-) -> Result<Option<(ArtifactKind, Vec<HashedFile>)>, Failure> {
-    let Document::Manifest(manifest) = &resolved.document else {
-        return Ok(None);
-    };
-    let files = artifact_files(manifest).map_err(|e| {
-        Failure::new(
-            Exit::Usage,
-            format!(
-                "cannot tell the files of {}",
-                layout.origin(&resolved.descriptor.digest)
-            ),
-        )
-        .cause(e)
-    })?;
-    let Some(files) = files else {
-        return Ok(None);
-    };
-    for layer in &manifest.layers {
-        layout.check_blob(layer)?;
+impl Packed {
+    /// Reads every file that a manifest packs, each through one descriptor:
+    /// digests, format and bytes are of the same file.
+    fn read(
+        layout: &Layout,
+        resolved: &Resolved,
+        wants: &Wants,
+        policies: &[Policy],
+        progress: &dyn Progress,
+    ) -> Result<Self, Failure> {
+        let Document::Manifest(manifest) = &resolved.document else {
+            return Ok(Self::default());
+        };
+        let files = artifact_files(manifest).map_err(|e| {
+            let origin = layout.origin(&resolved.descriptor.digest);
+            Failure::new(Exit::Usage, format!("cannot tell the files of {origin}")).cause(e)
+        })?;
+        let Some(files) = files else {
+            return Self::of_image(layout, manifest, policies);
+        };
+        let kind = kind_of(manifest);
+        let single = kind != ArtifactKind::Model || !manifest.is_directory();
+        let with_formats = policies.iter().any(Policy::has_rules);
+        let mut packed = Self {
+            kinds: vec![kind],
+            ..Self::default()
+        };
+        for file in &files {
+            let mut blob = RegularFile::open(&layout.blob_path(&file.digest))?;
+            let mut algorithms = vec![file.digest.algorithm()];
+            if single {
+                let first = file.digest.algorithm();
+                algorithms.extend(wants.algorithms.iter().filter(|a| **a != first));
+            }
+            let digests = blob.hash(&algorithms, progress)?;
+            if digests.first() != Some(&file.digest) || blob.size() != file.size {
+                return Err(changed(layout, file));
+            }
+            if single {
+                packed.more = digests[1..]
+                    .iter()
+                    .copied()
+                    .map(Identity::Content)
+                    .collect();
+                let mut start = [0; dsse::PAE_START.len()];
+                let got = blob
+                    .read_at(0, &mut start)
+                    .map_err(|e| super::unreadable(blob.path(), e))?;
+                packed.envelope_like = &start[..got] == dsse::PAE_START;
+                if wants.content && file.size <= limits::ED25519_MESSAGE {
+                    packed.content = Some(blob.read_all(limits::ED25519_MESSAGE)?);
+                }
+            }
+            if with_formats && kind == ArtifactKind::Model {
+                packed.formats.extend(model::formats_of(&file.path, &blob)?);
+            }
+            blob.recheck()?;
+            packed.files.push(hashed(file, single));
+        }
+        packed.identity = Some(model::identity_of(&packed.files)?);
+        Ok(packed)
     }
-    let kind = kind_of(manifest);
-    let single = kind != ArtifactKind::Model || !manifest.is_directory();
-    Ok(Some((
-        kind,
-        files.iter().map(|f| hashed(f, single)).collect(),
-    )))
+
+    /// An image is a model too, to a policy about models, where one of its raw
+    /// layers is one: what it calls itself does not count.
+    fn of_image(
+        layout: &Layout,
+        manifest: &Manifest,
+        policies: &[Policy],
+    ) -> Result<Self, Failure> {
+        let mut packed = Self::default();
+        if manifest.artifact_type.as_deref() == Some(media_type::MODEL) {
+            packed.kinds.push(ArtifactKind::Model);
+        }
+        if policies.iter().all(Policy::is_for_key) {
+            return Ok(packed);
+        }
+        for layer in manifest.layers.iter().take(limits::INDEX_ENTRIES) {
+            if packed.kinds.contains(&ArtifactKind::Model) {
+                break;
+            }
+            // A layer that is not in the layout is for whoever uses it to miss.
+            if layout.blob_size(&layer.digest)?.is_none() {
+                continue;
+            }
+            if model::is_model_file(&RegularFile::open(&layout.blob_path(&layer.digest))?)? {
+                packed.kinds.push(ArtifactKind::Model);
+            }
+        }
+        Ok(packed)
+    }
+}
+
+fn changed(layout: &Layout, file: &ArtifactFile) -> Failure {
+    Failure::new(
+        Exit::Denied,
+        format!(
+            "{} is not what its digest says",
+            layout.origin(&file.digest)
+        ),
+    )
+    .hint("the layout was changed or damaged; fetch it again from where it came")
 }
 
 fn kind_of(manifest: &Manifest) -> ArtifactKind {
@@ -160,17 +232,6 @@ fn hashed(file: &ArtifactFile, single: bool) -> HashedFile {
         sha256: Some(file.digest),
         shards: None,
     }
-}
-
-fn model_facts(layout: &Layout, files: &[HashedFile]) -> Result<ModelFacts, Failure> {
-    let mut facts = model::facts(files);
-    for file in files {
-        let Some(digest) = &file.sha256 else { continue };
-        facts
-            .formats
-            .extend(model::detected_at(&file.path, &layout.blob_path(digest))?);
-    }
-    Ok(facts)
 }
 
 fn image_facts(layout: &Layout, resolved: &Resolved) -> Result<BTreeMap<String, Value>, Failure> {

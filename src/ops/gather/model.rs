@@ -6,16 +6,18 @@ use serde_json::Value;
 
 use super::{Gathered, Reading, evidence};
 use crate::attestations::{Sidecar, Subject};
+use crate::bundle::Bundle;
 use crate::digest::Identity;
-use crate::model::files;
-use crate::model::files::{HashRequest, HashedFile};
+use crate::model::files::{self, HashRequest, HashedFile, Standing};
 use crate::model::format::{self, Kind};
 use crate::ops::{Exit, Failure};
 use crate::policy::Policy;
 use crate::source::file::RegularFile;
 use crate::source::tree::{Tree, TreeOptions, place_inside};
 use crate::source::{Progress, stage};
-use crate::verify::{self, ArtifactFact, ArtifactKind, Evidence, ModelFacts, ModelFile, Observed};
+use crate::verify::{
+    self, ArtifactFact, ArtifactKind, Evidence, EvidenceBody, ModelFacts, ModelFile, Observed,
+};
 
 pub(super) async fn gather(
     path: &Path,
@@ -58,6 +60,7 @@ pub(super) async fn gather(
             read_as: "directory",
             identity,
             digests: vec![identity],
+            content: None,
             size: Some(tree.size()),
             platform: None,
             media_type: None,
@@ -67,6 +70,7 @@ pub(super) async fn gather(
             identities: vec![identity],
             content: None,
             size: Some(tree.size()),
+            envelope_like: false,
             files,
         },
         evidence,
@@ -78,18 +82,18 @@ pub(super) async fn gather(
     })
 }
 
-/// Evidence that lies inside the model is no part of it.
+/// Evidence that lies inside the model is no part of it; what only has the
+/// name of evidence is a file like any other.
 fn options(path: &Path, reading: &Reading<'_>, evidence: &[Evidence]) -> TreeOptions {
-    let mut options = TreeOptions {
+    let readable = evidence.iter().filter(
+        |piece| matches!(&piece.body, EvidenceBody::Bundle(json) if Bundle::parse(json).is_ok()),
+    );
+    TreeOptions {
         symlinks: reading.symlinks.clone(),
-        ..TreeOptions::default()
-    };
-    for piece in evidence {
-        if let Some(inside) = place_inside(path, Path::new(&piece.origin)) {
-            options.evidence.push(inside);
-        }
+        evidence: readable
+            .filter_map(|piece| place_inside(path, Path::new(&piece.origin)))
+            .collect(),
     }
-    options
 }
 
 /// A model's files, as facts.
@@ -105,6 +109,11 @@ pub(super) fn facts(files: &[HashedFile]) -> ModelFacts {
             .collect(),
         formats: Vec::new(),
         unsigned_files: Vec::new(),
+        outside_identity: files
+            .iter()
+            .filter(|file| file.standing == Standing::Ignored)
+            .map(|file| file.path.clone())
+            .collect(),
     }
 }
 
@@ -115,7 +124,7 @@ pub(super) fn facts_of_file(
 ) -> Result<ModelFacts, Failure> {
     let mut model = facts(files);
     let path = file.path().display().to_string();
-    model.formats = detected(&path, file)?;
+    model.formats = formats_of(&path, file)?;
     Ok(model)
 }
 
@@ -145,13 +154,13 @@ fn formats_of_tree(tree: &Tree, copy: Option<PathBuf>) -> Result<Vec<Value>, Fai
             Some(copy) => RegularFile::open(&copy.join(&entry.path))?,
             None => tree.open_entry(entry)?,
         };
-        formats.extend(detected(&entry.path, &file)?);
+        formats.extend(formats_of(&entry.path, &file)?);
     }
     Ok(formats)
 }
 
 /// Every format that a file was found to be, one fact each, with the file's path.
-fn detected(path: &str, file: &RegularFile) -> Result<Vec<Value>, Failure> {
+pub(super) fn formats_of(path: &str, file: &RegularFile) -> Result<Vec<Value>, Failure> {
     let found = detect(file)?;
     found
         .formats
@@ -164,11 +173,6 @@ fn detected(path: &str, file: &RegularFile) -> Result<Vec<Value>, Failure> {
             _ => Err(Failure::new(Exit::Bug, "cannot tell a file's format")),
         })
         .collect()
-}
-
-/// The formats of a file that is no part of a tree.
-pub(super) fn detected_at(name: &str, path: &Path) -> Result<Vec<Value>, Failure> {
-    detected(name, &RegularFile::open(path)?)
 }
 
 fn detect(file: &RegularFile) -> Result<format::Detected, Failure> {

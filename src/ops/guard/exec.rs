@@ -1,72 +1,96 @@
 //! Becoming the guarded command.
 
 use std::convert::Infallible;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 use std::process::Command;
 
 use rustix::io::{FdFlags, fcntl_setfd};
 
-use super::{Guarded, Inside};
-use crate::digest::Algorithm;
+use super::Guarded;
+use crate::digest::{Algorithm, Digest};
 use crate::ops::{Exit, Failure};
 use crate::source::file::RegularFile;
+
+/// A program that lies inside a guarded target.
+struct Inside {
+    /// The file to run: in the copy, where one was made.
+    path: PathBuf,
+    /// What was verified; `None` where no counted signature covers it.
+    digest: Option<Digest>,
+}
 
 /// Replaces this process by `command`: same process id, its own signals and
 /// exit code. Comes back only where that failed.
 ///
-/// A program that lies inside a guarded target is opened first, hashed through
-/// that descriptor, compared with what was verified and run through the same
-/// descriptor, so that a file put in its place meanwhile is not what runs.
+/// A program inside a guarded target, by whatever path it is named, is opened
+/// first (in the copy, where one was made), hashed through that descriptor,
+/// compared with what was verified and run through the same descriptor, so
+/// that a file put in its place meanwhile is not what runs. `search` is where
+/// a bare word is looked for: the value of `PATH`.
 ///
 /// # Errors
 /// Where the program cannot be found, is not what was verified, or cannot be run.
-pub fn exec(command: &[OsString], guarded: &[Guarded]) -> Result<Infallible, Failure> {
+pub fn exec(
+    command: &[OsString],
+    guarded: &[Guarded],
+    search: Option<&OsStr>,
+) -> Result<Infallible, Failure> {
     let Some((program, arguments)) = command.split_first() else {
         return Err(Failure::new(Exit::Usage, "there is no command to run"));
     };
-    let failed = |e: std::io::Error| {
-        Failure::new(
-            Exit::Undetermined,
-            format!("cannot run {}", Path::new(program).display()),
-        )
-        .cause(e)
-    };
-    let inside = locate(program, guarded)?;
+    let path = find(program, search)?;
+    let mut inside = None;
+    for target in guarded {
+        if let Some(found) = target.inside(&path)? {
+            inside = Some(found);
+            break;
+        }
+    }
     let (run, _held) = match inside {
-        None => (program.clone(), None),
+        None => (path.into_os_string(), None),
         Some(inside) => {
             let fd = verified_descriptor(&inside)?;
             (format!("/proc/self/fd/{}", fd.as_raw_fd()).into(), Some(fd))
         }
     };
-    Err(failed(
-        Command::new(run).arg0(program).args(arguments).exec(),
-    ))
+    let refused = Command::new(run).arg0(program).args(arguments).exec();
+    Err(Failure::new(
+        Exit::Undetermined,
+        format!("cannot run {}", Path::new(program).display()),
+    )
+    .cause(refused))
 }
 
-/// The guarded file that the program is, if it is one.
-fn locate(program: &OsString, guarded: &[Guarded]) -> Result<Option<Inside>, Failure> {
+/// The program's path. A bare word is looked up here and not left to the
+/// system, so that what is run is what was compared with the targets.
+fn find(program: &OsStr, search: Option<&OsStr>) -> Result<PathBuf, Failure> {
     let path = Path::new(program);
-    // A bare word is looked up in PATH, which is not part of any target.
-    if path.components().count() < 2 && !path.is_absolute() {
-        return Ok(None);
-    }
-    let real = path.canonicalize().map_err(|e| {
+    let missing = |cause: String| {
         Failure::new(
             Exit::Undetermined,
             format!("cannot find {}", path.display()),
         )
-        .cause(e)
-    })?;
-    for target in guarded {
-        if let Some(inside) = target.inside(&real)? {
-            return Ok(Some(inside));
-        }
+        .cause(cause)
+    };
+    if path.components().count() > 1 || path.is_absolute() || program.is_empty() {
+        return match path.metadata() {
+            Ok(_) => Ok(path.to_owned()),
+            Err(e) => Err(missing(e.to_string())),
+        };
     }
-    Ok(None)
+    let folders = search.unwrap_or(OsStr::new("/usr/local/bin:/usr/bin:/bin"));
+    std::env::split_paths(folders)
+        .map(|folder| folder.join(path))
+        .find(|candidate| {
+            candidate
+                .metadata()
+                .is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+        })
+        .ok_or_else(|| missing("it is in no folder of PATH".to_owned()))
 }
 
 fn verified_descriptor(inside: &Inside) -> Result<OwnedFd, Failure> {
@@ -75,7 +99,7 @@ fn verified_descriptor(inside: &Inside) -> Result<OwnedFd, Failure> {
             Exit::Denied,
             format!("{} is not what was verified", inside.path.display()),
         )
-        .hint("it was changed after the verdict, or no signature covers it; use --into, or a read-only mount")
+        .hint("it was changed after the verdict, or no signature that counts covers it; use --into, or a read-only mount")
     };
     let wanted = inside.digest.ok_or_else(changed)?;
     let file = RegularFile::open(&inside.path)?;
@@ -91,31 +115,66 @@ fn verified_descriptor(inside: &Inside) -> Result<OwnedFd, Failure> {
 }
 
 impl Guarded {
-    /// The file of this target at the canonical path `real`.
-    fn inside(&self, real: &Path) -> Result<Option<Inside>, Failure> {
-        let root: PathBuf = self.place.canonicalize().map_err(|e| {
-            Failure::new(
-                Exit::Undetermined,
-                format!("cannot find {}", self.place.display()),
-            )
-            .cause(e)
-        })?;
-        let Ok(relative) = real.strip_prefix(&root) else {
-            return Ok(None);
-        };
-        let digest = if relative.as_os_str().is_empty() {
-            self.whole
-        } else {
-            relative.to_str().and_then(|name| {
-                self.files
-                    .iter()
-                    .find(|f| f.path == name)
-                    .and_then(|f| f.digest)
-            })
-        };
-        Ok(Some(Inside {
-            path: real.to_owned(),
-            digest,
-        }))
+    /// The file of this target that `program` is, by any of its names: as
+    /// written, with its folder's links followed, or with all links followed;
+    /// below the target as named, below what that leads to, or below the copy.
+    fn inside(&self, program: &Path) -> Result<Option<Inside>, Failure> {
+        let mut names = vec![plain(program)?, real(program)?];
+        if let (Some(folder), Some(file)) = (program.parent(), program.file_name()) {
+            let folder = if folder.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                folder
+            };
+            names.push(real(folder)?.join(file));
+        }
+        let mut roots = vec![plain(&self.target)?, real(&self.target)?];
+        if let Some(copy) = &self.copy {
+            roots.push(plain(copy)?);
+            roots.push(real(copy)?);
+        }
+        for name in &names {
+            for root in &roots {
+                if let Ok(relative) = name.strip_prefix(root) {
+                    return Ok(Some(self.file(relative)));
+                }
+            }
+        }
+        Ok(None)
     }
+
+    fn file(&self, relative: &Path) -> Inside {
+        let root = self.copy.as_ref().unwrap_or(&self.target);
+        if relative.as_os_str().is_empty() {
+            return Inside {
+                path: root.clone(),
+                digest: self.whole,
+            };
+        }
+        Inside {
+            path: root.join(relative),
+            digest: relative
+                .to_str()
+                .and_then(|name| self.files.get(name))
+                .copied(),
+        }
+    }
+}
+
+/// The path as written, from the root.
+fn plain(path: &Path) -> Result<PathBuf, Failure> {
+    absolute(path).map_err(|e| not_found(path, e))
+}
+
+/// The path with every link followed.
+fn real(path: &Path) -> Result<PathBuf, Failure> {
+    path.canonicalize().map_err(|e| not_found(path, e))
+}
+
+fn not_found(path: &Path, error: std::io::Error) -> Failure {
+    Failure::new(
+        Exit::Undetermined,
+        format!("cannot find {}", path.display()),
+    )
+    .cause(error)
 }

@@ -2,21 +2,23 @@
 
 mod exec;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use exec::exec;
 
-use super::gather::{self, Reading};
+use super::gather::{self, Gathered, Reading};
 use super::verify::{self, Request};
 use super::{Exit, Failure};
 use crate::digest::{Algorithm, Digest};
+use crate::model::files::Standing;
 use crate::policy::Policy;
 use crate::reference::ArtifactRef;
 use crate::source::Progress;
 use crate::source::stage::Staged;
 use crate::source::tree::Symlinks;
 use crate::time::Timestamp;
-use crate::verify::{ArtifactKind, ModelFile, Outcome, Stage, Verdict};
+use crate::verify::{ArtifactKind, Outcome, Stage, Verdict};
 
 /// What to guard, and how.
 #[derive(Clone, Debug)]
@@ -42,21 +44,14 @@ pub struct Guard<'a> {
 /// A target that was allowed.
 #[derive(Debug)]
 pub struct Guarded {
-    /// Where it is: the copy, where one was made.
-    pub place: PathBuf,
+    /// Where it is, as the operator named it.
+    pub target: PathBuf,
+    /// The copy, where one was made.
+    pub copy: Option<PathBuf>,
     /// SHA-256 of a target that is one file.
     pub whole: Option<Digest>,
-    /// The files that a signature covers, of a target that is a folder.
-    pub files: Vec<ModelFile>,
-}
-
-/// What a command's program is inside a guarded target.
-#[derive(Debug)]
-pub struct Inside {
-    /// Its canonical path.
-    pub path: PathBuf,
-    /// The digest that was verified; `None` where no signature covers it.
-    pub digest: Option<Digest>,
+    /// SHA-256 of the files that a counted signature covers, of a folder.
+    pub files: BTreeMap<String, Digest>,
 }
 
 /// The verdicts, and what may be used where all of them allow.
@@ -106,16 +101,8 @@ pub async fn guard(guard: &Guard<'_>, progress: &dyn Progress) -> Result<Done, F
         let mut gathered = gather::gather(&request.reading, guard.policies, progress).await?;
         let verdict = verify::decide(&gathered, &request)?;
         let staged = gathered.staged.take();
-        if let Some(local) = local_path(target) {
-            let files = gathered.model.take().map(|m| m.files).unwrap_or_default();
-            held.push((
-                Guarded {
-                    place: local,
-                    whole: gathered.observed.digests(Algorithm::Sha256).next().copied(),
-                    files: covered(files, &verdict),
-                },
-                staged,
-            ));
+        if let Some(target) = local_path(target) {
+            held.push((guarded(target, &gathered, &verdict), staged));
         }
         verdicts.push(verdict);
     }
@@ -126,7 +113,7 @@ pub async fn guard(guard: &Guard<'_>, progress: &dyn Progress) -> Result<Done, F
     if done.outcome() == Outcome::Allowed {
         for (mut target, staged) in held {
             if let Some(staged) = staged {
-                target.place = staged.commit()?;
+                target.copy = Some(staged.commit()?);
             }
             done.guarded.push(target);
         }
@@ -134,12 +121,26 @@ pub async fn guard(guard: &Guard<'_>, progress: &dyn Progress) -> Result<Done, F
     Ok(done)
 }
 
-/// What may be run of a target: everything but what no counted signature covers.
-fn covered(files: Vec<ModelFile>, verdict: &Verdict) -> Vec<ModelFile> {
-    files
-        .into_iter()
-        .filter(|file| !verdict.unsigned_files.contains(&file.path))
-        .collect()
+/// What may be run of a target: what a signature that counts covers, and no evidence.
+fn guarded(target: PathBuf, gathered: &Gathered, verdict: &Verdict) -> Guarded {
+    let folder = gathered.artifact.read_as == "directory";
+    let mut files = BTreeMap::new();
+    if folder {
+        for file in &gathered.observed.files {
+            if let (Some(digest), true) = (file.sha256, file.standing != Standing::Evidence)
+                && verdict.unsigned_files.binary_search(&file.path).is_err()
+            {
+                files.insert(file.path.clone(), digest);
+            }
+        }
+    }
+    let sha256 = gathered.observed.digests(Algorithm::Sha256).next().copied();
+    Guarded {
+        target,
+        copy: None,
+        whole: sha256.filter(|_| !folder),
+        files,
+    }
 }
 
 fn local_path(target: &ArtifactRef) -> Option<PathBuf> {

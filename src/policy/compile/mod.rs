@@ -16,9 +16,10 @@ use super::error::PolicyError;
 use super::pattern::{self, Glob, Pattern};
 use super::rego::Rego;
 use crate::limits;
+use crate::statement::predicate::{VSA, same_family};
 use crate::time::Span;
 use crate::trust::{Authority, TrustedKey};
-use crate::verify::{ArtifactKind, PolicyId, SignatureFormat, Stage};
+use crate::verify::{ArtifactKind, PolicyId, SignatureFact, SignatureFormat, Stage};
 
 /// What was fetched for documents, by the reference that names it.
 #[derive(Clone, Debug, Default)]
@@ -181,6 +182,15 @@ impl Policy {
         &self.clauses
     }
 
+    /// Whether a signature that holds is one of those that some clause counts:
+    /// by one of its authorities, in one of its formats.
+    pub fn may_count(&self, signature: &SignatureFact) -> bool {
+        self.clauses.iter().any(|clause| {
+            clause.signatures.from.contains(&signature.authority)
+                && clause.signatures.formats.contains(&signature.format)
+        })
+    }
+
     /// The stages that it speaks at.
     pub fn stages(&self) -> &[Stage] {
         &self.stages
@@ -295,6 +305,13 @@ fn compile_clause(
         .attestations
         .iter()
         .map(|source| {
+            if same_family(&source.uri, VSA) {
+                return Err(PolicyError::Unsupported {
+                    at: document.at.clone(),
+                    field: "spec.attestations.type vsa".to_owned(),
+                    detail: "a verification summary counts by what it says, so it is asked for under spec.binding, which names verifier and resourceUri".to_owned(),
+                });
+            }
             Ok(AttestationRule {
                 kind: source.kind.clone(),
                 uri: source.uri.clone(),

@@ -21,6 +21,7 @@ pub(super) fn check(
 ) {
     let rule = &clause.signatures;
     if rule.threshold == 0 {
+        outside_identity(policy, facts, missed);
         return;
     }
     let mut keys = BTreeSet::new();
@@ -71,6 +72,37 @@ pub(super) fn check(
         })
     };
     missed.lack(first, near, absent, explained);
+}
+
+/// Where no signature is asked for, attestations are about the model's
+/// identity, and what that leaves out (`.git/` and the like) nobody vouches for.
+fn outside_identity(policy: &Policy, facts: &View<'_>, missed: &mut Rejections) {
+    let Some(model) = facts.model.filter(|_| facts.stage.is_enforcing()) else {
+        return;
+    };
+    let stray: Vec<&str> = model
+        .outside_identity
+        .iter()
+        .map(String::as_str)
+        .filter(|path| !policy.ignores(path))
+        .collect();
+    if stray.is_empty() {
+        return;
+    }
+    let reason = Reason::new(
+        ReasonCode::UnsignedFiles,
+        format!(
+            "no signature is asked for, and the model's identity leaves out {}",
+            files(&stray)
+        ),
+    )
+    .hint("remove them, ask for a signature, or name them under ignorePaths");
+    missed.lack(
+        Some(reason),
+        Vec::new(),
+        || unreachable!("a reason is given"),
+        Vec::new(),
+    );
 }
 
 /// Whether a signature that holds counts under this clause: a note where it

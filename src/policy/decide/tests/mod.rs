@@ -66,6 +66,7 @@ fn artifact() -> ArtifactFact {
         read_as: "directory",
         identity: Identity::Directory(digest()),
         digests: vec![Identity::Directory(digest())],
+        content: None,
         size: Some(1),
         platform: None,
         media_type: None,
