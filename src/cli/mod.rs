@@ -9,7 +9,9 @@ mod guard;
 mod inspect;
 mod output;
 mod progress;
+mod quantity;
 mod select;
+mod tree;
 mod verdict;
 mod verify;
 
@@ -21,6 +23,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use context::Context;
 pub use output::Output;
+use quantity::{count, size};
 
 use crate::ops::{Exit, Failure};
 
@@ -29,6 +32,8 @@ mod attest;
 #[cfg(feature = "sign")]
 mod completions;
 #[cfg(feature = "sign")]
+mod copy;
+#[cfg(feature = "sign")]
 mod init;
 #[cfg(feature = "sign")]
 mod key;
@@ -36,6 +41,12 @@ mod key;
 mod keystore;
 #[cfg(feature = "sign")]
 mod passphrase;
+#[cfg(feature = "sign")]
+mod promote;
+#[cfg(feature = "sign")]
+mod pull;
+#[cfg(feature = "sign")]
+mod push;
 #[cfg(feature = "sign")]
 mod quickstart;
 #[cfg(feature = "sign")]
@@ -134,6 +145,20 @@ enum Command {
     Sbom(sbom::Arguments),
     /// Show the configuration in force
     Config(config::Arguments),
+    /// Show what an artifact is made of, and what is said about it
+    Tree(tree::Arguments),
+    /// Pack a model, SBOM or file into an OCI layout, with its evidence
+    #[cfg(feature = "sign")]
+    Push(push::Arguments),
+    /// Take a model, SBOM or file out of an OCI layout
+    #[cfg(feature = "sign")]
+    Pull(pull::Arguments),
+    /// Copy an artifact into production, if its policies allow it
+    #[cfg(feature = "sign")]
+    Promote(promote::Arguments),
+    /// Copy an artifact with everything that belongs to it
+    #[cfg(feature = "sign")]
+    Copy(copy::Arguments),
     /// Write shell completions to standard output
     #[cfg(feature = "sign")]
     Completions(completions::Arguments),
@@ -220,6 +245,15 @@ fn dispatch(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
         Command::Sign(arguments) => arguments.run(&context, output),
         #[cfg(feature = "sign")]
         Command::Attest(arguments) => arguments.run(&context, output),
+        Command::Tree(arguments) => arguments.run(&context, output),
+        #[cfg(feature = "sign")]
+        Command::Push(arguments) => arguments.run(&context, output),
+        #[cfg(feature = "sign")]
+        Command::Pull(arguments) => arguments.run(&context, output),
+        #[cfg(feature = "sign")]
+        Command::Promote(arguments) => arguments.run(&context, output),
+        #[cfg(feature = "sign")]
+        Command::Copy(arguments) => arguments.run(&context, output),
         #[cfg(feature = "sign")]
         Command::Sbom(arguments) => arguments.run(&context, output),
         #[cfg(feature = "sign")]

@@ -13,6 +13,7 @@ use crate::canon;
 use crate::crypto::sha256;
 use crate::digest::Digest;
 use crate::limits;
+use crate::model::name::{self, NameError};
 
 /// One file of an artifact, as its manifest lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -191,9 +192,10 @@ pub fn artifact_files(manifest: &Manifest) -> Result<Option<Vec<ArtifactFile>>, 
             .annotation(media_type::MODEL_PATH)
             .or(layer.annotation(media_type::TITLE))
             .ok_or(FilesError::NoPath(layer.digest))?;
-        if !is_safe_path(path) {
-            return Err(FilesError::Path(path.chars().take(256).collect()));
-        }
+        name::check(path).map_err(|error| FilesError::Path {
+            path: path.chars().take(256).collect(),
+            error,
+        })?;
         files.push(ArtifactFile {
             path: path.to_owned(),
             size: layer.size,
@@ -250,13 +252,6 @@ impl Manifest {
     }
 }
 
-fn is_safe_path(path: &str) -> bool {
-    path.len() <= limits::MODEL_PATH
-        && path.split('/').count() <= limits::MODEL_DEPTH
-        && !path.contains(|c: char| c.is_control() || c == '\\')
-        && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
-}
-
 /// Why an artifact's files cannot be told.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FilesError {
@@ -270,8 +265,13 @@ pub enum FilesError {
     #[error("layer {0} has neither org.cncf.model.filepath nor org.opencontainers.image.title")]
     NoPath(Digest),
     /// A path that leads out of the artifact, or holds what no path should.
-    #[error("the layer's path {0:?} is not a plain relative path")]
-    Path(String),
+    #[error("a layer's path is {path:?}: {error}")]
+    Path {
+        /// The path, shortened.
+        path: String,
+        /// What is wrong with it.
+        error: NameError,
+    },
     /// Two layers with one path, or one path as file and folder.
     #[error("the path {0:?} stands twice")]
     Twice(String),

@@ -323,7 +323,7 @@ fn paths_never_lead_out_of_an_artifact() {
         assert!(
             matches!(
                 artifact_files(&manifest_of(&made)),
-                Err(FilesError::Path(_))
+                Err(FilesError::Path { .. })
             ),
             "{bad:?}"
         );

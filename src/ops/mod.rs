@@ -3,6 +3,8 @@
 
 #[cfg(feature = "sign")]
 pub mod attest;
+#[cfg(feature = "sign")]
+pub mod copy;
 mod failure;
 pub mod gather;
 pub mod guard;
@@ -15,6 +17,12 @@ mod key_failure;
 pub mod keyring;
 pub mod policies;
 #[cfg(feature = "sign")]
+pub mod promote;
+#[cfg(feature = "sign")]
+pub mod pull;
+#[cfg(feature = "sign")]
+pub mod push;
+#[cfg(feature = "sign")]
 pub mod quickstart;
 #[cfg(feature = "sign")]
 pub mod sbom;
@@ -23,6 +31,7 @@ pub mod sign;
 mod source_failure;
 mod store_failure;
 mod system_clock;
+pub mod tree;
 #[cfg(feature = "sign")]
 mod unlock_failure;
 pub mod verify;

@@ -34,7 +34,14 @@ impl From<LayoutError> for Failure {
             }
             _ => "",
         };
-        let failure = Self::new(exit, "cannot use the OCI layout").cause(error);
+        let code = match &error {
+            E::BlobChanged { .. } | E::BlobSize { .. } => "digest-mismatch",
+            E::TooMany { .. } | E::TooDeep { .. } | E::BlobLarge { .. } => "limit-exceeded",
+            _ => "artifact-unreadable",
+        };
+        let failure = Self::new(exit, "cannot use the OCI layout")
+            .code(code)
+            .cause(error);
         if hint.is_empty() {
             failure
         } else {
@@ -54,6 +61,7 @@ impl From<StoreError> for Failure {
                 .cause(error)
                 .hint("choose another place with --output, or add --force to replace it"),
             E::TooMany { .. } => Self::new(Exit::Usage, "too much to look at")
+                .code("limit-exceeded")
                 .cause(error)
                 .hint("name the evidence with --bundle"),
             _ => Self::new(Exit::Usage, "cannot use the evidence").cause(error),

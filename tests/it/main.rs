@@ -14,6 +14,7 @@ mod formats;
 mod harness;
 mod interop;
 mod keys;
+mod layout;
 mod mlbom;
 mod model;
 mod predicate;

@@ -139,7 +139,7 @@ impl Layout {
         let mut reader = self.open_blob(blob)?;
         reader
             .read_to_end(&mut bytes)
-            .map_err(|e| self.read_error(&blob.digest, e))?;
+            .map_err(|e| self.blob_error(&blob.digest, e))?;
         Ok(bytes)
     }
 
@@ -152,7 +152,7 @@ impl Layout {
         let mut buffer = vec![0; CHUNK];
         while reader
             .read(&mut buffer)
-            .map_err(|e| self.read_error(&blob.digest, e))?
+            .map_err(|e| self.blob_error(&blob.digest, e))?
             > 0
         {}
         Ok(())
@@ -274,7 +274,8 @@ impl Layout {
         }
     }
 
-    pub(super) fn read_error(&self, digest: &Digest, error: io::Error) -> LayoutError {
+    /// What a [`BlobReader`]'s error was about.
+    pub fn blob_error(&self, digest: &Digest, error: io::Error) -> LayoutError {
         unwrap_or(error, "read", &self.blob_path(digest))
     }
 }

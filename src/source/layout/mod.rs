@@ -15,6 +15,7 @@ mod index;
 mod open;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 use std::path::{Path, PathBuf};
 
@@ -23,6 +24,7 @@ pub use blob::BlobReader;
 pub use closure::{Node, Piece, Role, Unreadable};
 pub use error::LayoutError;
 pub use graph::{Graph, Referring};
+pub use transfer::Moved;
 
 use crate::digest::Digest;
 use crate::oci::{Descriptor, Document, OciError};

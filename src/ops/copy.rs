@@ -1,0 +1,228 @@
+//! `obreia copy`: an artifact with everything that belongs to it, from one
+//! layout to another.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::{Exit, Failure};
+use crate::digest::Digest;
+use crate::oci::media_type;
+use crate::reference::{ArtifactRef, Select};
+use crate::source::layout::{Layout, Moved, Node, Resolved};
+
+/// What was copied, or would be: `obreia.copy/v1`.
+#[derive(Debug, Serialize)]
+pub struct Copied {
+    schema: &'static str,
+    /// Where from, by digest.
+    pub source: String,
+    /// Where to.
+    pub destination: String,
+    /// The artifact.
+    pub digest: Digest,
+    /// The tag that it has at the destination now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// Whether nothing was written.
+    pub dry_run: bool,
+    /// Every blob, in the order of copying.
+    pub blobs: Vec<Blob>,
+    /// Bytes that the destination did not have.
+    pub bytes: u64,
+    /// Referrers that cannot be read, and so cannot be copied.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<Skipped>,
+}
+
+/// One blob.
+#[derive(Debug, Serialize)]
+pub struct Blob {
+    /// Its digest.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its media type.
+    pub media_type: String,
+    /// `index`, `manifest`, `config` or `layer`.
+    pub role: &'static str,
+    /// Whether the destination had it.
+    pub present: bool,
+}
+
+/// A referrer that was left behind.
+#[derive(Debug, Serialize)]
+pub struct Skipped {
+    /// Its digest.
+    pub digest: Digest,
+    /// Why.
+    pub why: String,
+}
+
+/// A layout and what is meant in it, as an argument names them.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The folder.
+    pub dir: PathBuf,
+    /// The manifest.
+    pub select: Select,
+}
+
+impl Place {
+    /// Reads `oci-layout:DIR[:tag|@digest]`.
+    ///
+    /// # Errors
+    /// `Usage` for any other artifact; registries are not supported yet.
+    pub fn parse(text: &str) -> Result<Self, Failure> {
+        match ArtifactRef::parse(text, |path| Path::new(path).symlink_metadata().is_ok())? {
+            ArtifactRef::Layout { dir, select } => Ok(Self {
+                dir: dir.into(),
+                select,
+            }),
+            ArtifactRef::Registry { .. } => Err(super::no_registry(text)),
+            _ => Err(
+                Failure::new(Exit::Usage, format!("{text} is not an OCI layout"))
+                    .hint("name oci-layout:DIR:TAG"),
+            ),
+        }
+    }
+
+    /// The tag, where a digest makes no sense: what is written there gets its own.
+    ///
+    /// # Errors
+    /// `Usage` where a digest was named.
+    pub fn tag(&self) -> Result<Option<&str>, Failure> {
+        match &self.select {
+            Select::Default => Ok(None),
+            Select::Tag(tag) => Ok(Some(tag)),
+            Select::Digest(_) => Err(Failure::new(
+                Exit::Usage,
+                format!(
+                    "oci-layout:{}{} names a digest, which cannot be written to",
+                    self.dir.display(),
+                    self.select
+                ),
+            )
+            .hint("name a tag")),
+        }
+    }
+}
+
+/// An artifact in a layout and everything that belongs to it.
+pub(super) struct Found {
+    pub(super) layout: Layout,
+    pub(super) resolved: Resolved,
+    pub(super) closure: Node,
+}
+
+pub(super) fn find(place: &Place) -> Result<Found, Failure> {
+    let layout = Layout::open(&place.dir)?;
+    let resolved = layout.resolve(&place.select)?;
+    let closure = layout.closure(&resolved)?;
+    Ok(Found {
+        layout,
+        resolved,
+        closure,
+    })
+}
+
+/// Copies an artifact with its children, layers and all that is about any of
+/// them. The tag comes last: until then the destination has what it had.
+///
+/// # Errors
+/// Where something of it cannot be read or written; run again, it goes on.
+pub fn copy(source: &Place, destination: &Place, dry_run: bool) -> Result<Copied, Failure> {
+    let found = find(source)?;
+    let tag = tag_at(destination, source, &found)?;
+    let moved = if dry_run {
+        would_move(&found, &destination.dir)?
+    } else {
+        let layout = Layout::create(&destination.dir)?;
+        let moved = layout.take(&found.layout, &found.closure, &mut |_| {})?;
+        if let Some(tag) = &tag {
+            layout.tag(tag, &found.resolved.descriptor)?;
+        }
+        moved
+    };
+    Ok(report(&found, destination, tag, moved, dry_run))
+}
+
+/// The tag that the artifact gets: the one that was named, else the source's.
+pub(super) fn tag_at(
+    destination: &Place,
+    source: &Place,
+    found: &Found,
+) -> Result<Option<String>, Failure> {
+    Ok(match (destination.tag()?, &source.select) {
+        (Some(tag), _) => Some(tag.to_owned()),
+        (None, Select::Tag(tag)) => Some(tag.clone()),
+        (None, Select::Digest(_)) => None,
+        (None, Select::Default) => found
+            .resolved
+            .descriptor
+            .annotation(media_type::REF_NAME)
+            .map(str::to_owned),
+    })
+}
+
+fn would_move(found: &Found, destination: &Path) -> Result<Vec<Moved>, Failure> {
+    let there = match destination.symlink_metadata() {
+        Ok(_) => Some(Layout::open(destination)?),
+        Err(_) => None,
+    };
+    let mut moved = Vec::new();
+    for piece in found.closure.pieces() {
+        // What cannot be read could not be copied either.
+        drop(found.layout.open_blob(&piece.descriptor)?);
+        let present = match &there {
+            Some(layout) => layout.has_blob(&piece.descriptor)?,
+            None => false,
+        };
+        moved.push(Moved { piece, present });
+    }
+    Ok(moved)
+}
+
+pub(super) fn report(
+    found: &Found,
+    destination: &Place,
+    tag: Option<String>,
+    moved: Vec<Moved>,
+    dry_run: bool,
+) -> Copied {
+    let digest = found.resolved.descriptor.digest;
+    let mut skipped = Vec::new();
+    found.closure.each(&mut |node| {
+        skipped.extend(node.unreadable.iter().map(|u| Skipped {
+            digest: u.digest,
+            why: u.why.clone(),
+        }));
+    });
+    let shown = match &tag {
+        Some(tag) => format!("oci-layout:{}:{tag}", destination.dir.display()),
+        None => format!("oci-layout:{}@{digest}", destination.dir.display()),
+    };
+    Copied {
+        schema: "obreia.copy/v1",
+        source: found.layout.origin(&digest),
+        destination: shown,
+        digest,
+        tag,
+        dry_run,
+        bytes: moved
+            .iter()
+            .filter(|m| !m.present)
+            .fold(0, |sum, m| sum.saturating_add(m.piece.descriptor.size)),
+        blobs: moved
+            .into_iter()
+            .map(|m| Blob {
+                digest: m.piece.descriptor.digest,
+                size: m.piece.descriptor.size,
+                media_type: m.piece.descriptor.media_type,
+                role: m.piece.role.as_str(),
+                present: m.present,
+            })
+            .collect(),
+        skipped,
+    }
+}

@@ -1,0 +1,273 @@
+//! `obreia pull`: a model, SBOM or file out of a layout, into a folder.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::copy::Place;
+use super::{Exit, Failure};
+use crate::attestations::{
+    AttestationStore, Deposit, Format, Referrers, Sidecar, StoreError, Subject, label_of,
+};
+use crate::bundle::{Bundle, Content};
+use crate::digest::Digest;
+use crate::durable;
+use crate::oci::{ArtifactFile, Descriptor, Document, Manifest, artifact_files, media_type};
+use crate::source::layout::Layout;
+use crate::statement::{self, Statement};
+use crate::time::Clock;
+
+/// What was pulled: `obreia.pull/v1`.
+#[derive(Debug, Serialize)]
+pub struct Pulled {
+    schema: &'static str,
+    /// Where from, by digest.
+    pub source: String,
+    /// The artifact's digest.
+    pub digest: Digest,
+    /// The folder that was made.
+    pub directory: PathBuf,
+    /// The files in it.
+    pub files: Vec<PulledFile>,
+    /// Bundles that were put beside or into it.
+    pub evidence: Vec<String>,
+    /// Evidence that stays behind, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<String>,
+}
+
+/// One file.
+#[derive(Debug, Serialize)]
+pub struct PulledFile {
+    /// Path inside the folder.
+    pub path: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// What its bytes hash to.
+    pub digest: Digest,
+}
+
+/// Writes an artifact's files into a new folder, every byte checked against
+/// the manifest before the folder gets its name; and puts the evidence about
+/// the files where `verify` looks for it.
+///
+/// # Errors
+/// Where the folder exists, the artifact is a container image, or something
+/// cannot be read or written: then there is no folder.
+pub async fn pull(
+    source: &Place,
+    directory: &Path,
+    with_evidence: bool,
+    clock: std::sync::Arc<dyn Clock>,
+) -> Result<Pulled, Failure> {
+    let layout = Layout::open(&source.dir)?;
+    let resolved = layout.resolve(&source.select)?;
+    let digest = resolved.descriptor.digest;
+    let (manifest, files) = files_of(&layout, &resolved.descriptor, &resolved.document)?;
+    if directory.symlink_metadata().is_ok() {
+        return Err(exists(directory));
+    }
+    let staged = stage(directory)?;
+    for file in &files {
+        write(&layout, &manifest, file, staged.path())?;
+    }
+    place(staged, directory)?;
+    let mut pulled = Pulled {
+        schema: "obreia.pull/v1",
+        source: layout.origin(&digest),
+        digest,
+        directory: directory.to_owned(),
+        files: files
+            .iter()
+            .map(|f| PulledFile {
+                path: f.path.clone(),
+                size: f.size,
+                digest: f.digest,
+            })
+            .collect(),
+        evidence: Vec::new(),
+        left: Vec::new(),
+    };
+    if with_evidence {
+        let subject = Subject::Manifest(Box::new(resolved.descriptor.clone()));
+        let found = Referrers::new(layout, clock).list(&subject).await?;
+        let beside = subject_of(directory, &manifest, &files);
+        for one in found {
+            let kept = match one.format {
+                Format::Bundle => keep(&beside, &one.bytes, &digest).await,
+                Format::Foreign(what) => Err(what),
+                Format::Malformed(why) => Err(why),
+            };
+            match kept {
+                Ok(Some(origin)) => pulled.evidence.push(origin),
+                Ok(None) => {}
+                Err(why) => pulled.left.push(format!("{}: {why}", one.origin)),
+            }
+        }
+    }
+    Ok(pulled)
+}
+
+fn files_of(
+    layout: &Layout,
+    at: &Descriptor,
+    document: &Document,
+) -> Result<(Manifest, Vec<ArtifactFile>), Failure> {
+    if let Document::Manifest(manifest) = document
+        && let Some(files) = artifact_files(manifest)?
+    {
+        return Ok(((**manifest).clone(), files));
+    }
+    Err(Failure::new(
+        Exit::Usage,
+        format!(
+            "{} is a container image, or an artifact of another kind",
+            layout.origin(&at.digest)
+        ),
+    )
+    .hint("pull takes models, SBOMs and files as `obreia push` packs them; use `obreia copy`"))
+}
+
+/// What the evidence is about: the folder, or the one file in it.
+fn subject_of(directory: &Path, manifest: &Manifest, files: &[ArtifactFile]) -> PathBuf {
+    let is_model = manifest.artifact_type.as_deref() == Some(media_type::MODEL);
+    match files {
+        [only] if !is_model || !manifest.is_directory() => directory.join(&only.path),
+        _ => directory.to_owned(),
+    }
+}
+
+/// Puts a bundle beside the subject; `None` for one about the manifest, which
+/// the files alone cannot be held against.
+async fn keep(beside: &Path, json: &[u8], manifest: &Digest) -> Result<Option<String>, String> {
+    let bundle = Bundle::parse(json).map_err(|e| e.to_string())?;
+    let mut label = None;
+    if let Content::Envelope(envelope) = &bundle.content {
+        let statement = Statement::parse(&envelope.payload).map_err(|e| e.to_string())?;
+        let about_manifest = |s: &statement::Subject| {
+            s.digest.get(manifest.algorithm().name()) == Some(&manifest.hex())
+        };
+        if statement.subject.iter().all(about_manifest) {
+            return Ok(None);
+        }
+        label = Some(label_of(&statement.predicate_type));
+    }
+    let subject = Subject::Path(beside.to_owned());
+    // Several of one kind are numbered; the first has the usual name.
+    for number in 1..=crate::limits::EVIDENCE {
+        let numbered = format!("{}-{number}", label.as_deref().unwrap_or("signature"));
+        let mut deposit = Deposit::new(json);
+        deposit.label = (number > 1).then_some(&numbered);
+        match Sidecar.put(&subject, deposit).await {
+            Ok(stored) => return Ok(Some(stored.origin)),
+            Err(StoreError::Exists(_)) => {}
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+    Err("too many bundles of one kind".to_owned())
+}
+
+fn exists(directory: &Path) -> Failure {
+    Failure::new(
+        Exit::Usage,
+        format!("{} exists already", directory.display()),
+    )
+    .hint("name a folder that is not there yet; pull never mixes its files with others")
+}
+
+fn failed<'a>(what: &'a str, path: &'a Path) -> impl FnOnce(io::Error) -> Failure + 'a {
+    move |error| {
+        let exit = match error.kind() {
+            io::ErrorKind::NotFound => Exit::Usage,
+            _ => Exit::Undetermined,
+        };
+        Failure::new(exit, format!("cannot {what} {}", path.display()))
+            .cause(error)
+            .hint("nothing was left half written")
+    }
+}
+
+/// A folder beside the wanted one, that goes away unless it gets the name.
+fn stage(directory: &Path) -> Result<tempfile::TempDir, Failure> {
+    use std::os::unix::fs::PermissionsExt;
+
+    let parent = match directory.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    tempfile::Builder::new()
+        .prefix(".obreia-")
+        .suffix(".partial")
+        .permissions(fs::Permissions::from_mode(0o755))
+        .tempdir_in(parent)
+        .map_err(failed("make a folder in", parent))
+}
+
+fn write(
+    layout: &Layout,
+    manifest: &Manifest,
+    file: &ArtifactFile,
+    into: &Path,
+) -> Result<(), Failure> {
+    let path = into.join(&file.path);
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(failed("make", parent))?;
+    }
+    let layer = manifest
+        .layers
+        .iter()
+        .find(|layer| layer.digest == file.digest)
+        .cloned()
+        .unwrap_or_else(|| Descriptor::new(media_type::OCTETS, file.digest, file.size));
+    let mut from = layout.open_blob(&layer)?;
+    let mut to = File::create_new(&path).map_err(failed("write", &path))?;
+    let mut buffer = vec![0; 128 * 1024];
+    loop {
+        let count = from
+            .read(&mut buffer)
+            .map_err(|error| layout.blob_error(&file.digest, error))?;
+        if count == 0 {
+            break;
+        }
+        to.write_all(&buffer[..count])
+            .map_err(failed("write", &path))?;
+    }
+    to.sync_all().map_err(failed("write", &path))
+}
+
+fn place(staged: tempfile::TempDir, directory: &Path) -> Result<(), Failure> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+    sync_folders(staged.path())?;
+    match renameat_with(CWD, staged.path(), CWD, directory, RenameFlags::NOREPLACE) {
+        Ok(()) => {}
+        Err(rustix::io::Errno::EXIST | rustix::io::Errno::NOTEMPTY) => {
+            return Err(exists(directory));
+        }
+        // File systems without that flag: the folder was not there a moment ago.
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
+            fs::rename(staged.path(), directory).map_err(failed("name", directory))?;
+        }
+        Err(error) => return Err(failed("name", directory)(error.into())),
+    }
+    // It has its name now; there is nothing to clean up.
+    let _renamed = staged.keep();
+    if let Some(parent) = directory.parent()
+        && !parent.as_os_str().is_empty()
+    {
+        durable::sync_folder(parent)?;
+    }
+    Ok(())
+}
+
+fn sync_folders(folder: &Path) -> Result<(), Failure> {
+    for entry in fs::read_dir(folder).map_err(failed("list", folder))? {
+        let path = entry.map_err(failed("list", folder))?.path();
+        if path.is_dir() {
+            sync_folders(&path)?;
+        }
+    }
+    Ok(durable::sync_folder(folder)?)
+}
