@@ -82,10 +82,8 @@ impl Place {
         let not_utf8 = || StoreError::io(subject)(io::Error::other("its name is not UTF-8"));
         let name = named.file_name().unwrap_or_default();
         let name = name.to_str().ok_or_else(not_utf8)?.to_owned();
-        let folder = match named.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-            _ => PathBuf::from("."),
-        };
+        // Empty for a bare name, so that what is found is shown as a bare name too.
+        let folder = named.parent().map(Path::to_owned).unwrap_or_default();
         Ok(Self {
             folder,
             name,
@@ -155,20 +153,26 @@ fn put(subject: &Path, deposit: &Deposit<'_>) -> Result<Stored, StoreError> {
 fn list(subject: &Path) -> Result<Vec<Untrusted>, StoreError> {
     let place = Place::of(subject)?;
     let mut paths = Vec::new();
-    let entries = fs::read_dir(&place.folder).map_err(StoreError::io(&place.folder))?;
+    let here = Path::new(".");
+    let folder = if place.folder.as_os_str().is_empty() {
+        here
+    } else {
+        &place.folder
+    };
+    let entries = fs::read_dir(folder).map_err(StoreError::io(folder))?;
     for (count, entry) in entries.enumerate() {
         if count >= limits::MODEL_FILES {
             return Err(StoreError::TooMany {
-                place: place.folder.display().to_string(),
+                place: folder.display().to_string(),
                 what: "files",
                 limit: limits::MODEL_FILES,
             });
         }
-        let entry = entry.map_err(StoreError::io(&place.folder))?;
-        if entry.file_name().to_str().is_some_and(|n| place.owns(n)) {
-            paths.push(entry.path());
+        let name = entry.map_err(StoreError::io(folder))?.file_name();
+        if name.to_str().is_some_and(|n| place.owns(n)) {
+            paths.push(place.folder.join(name));
             if paths.len() > limits::EVIDENCE {
-                let folder = place.folder.display().to_string();
+                let folder = folder.display().to_string();
                 return Err(StoreError::too_much_evidence(folder));
             }
         }

@@ -67,7 +67,7 @@ impl Layout {
                     });
                 }
             }
-            write(dir, "oci-layout", MARKER)?;
+            mark(dir)?;
         }
         let layout = Self {
             dir: dir.to_owned(),
@@ -296,6 +296,16 @@ pub(super) fn is_referrers_tag(tag: &str) -> bool {
             && hex.len() == 64
             && hex.bytes().all(|b| b.is_ascii_hexdigit())
     })
+}
+
+/// Makes a folder a layout. The marker is what writers lock, so it is never
+/// replaced: two processes that made the same layout at once would each hold a
+/// lock of their own.
+pub(super) fn mark(dir: &Path) -> Result<(), LayoutError> {
+    match durable::write(&dir.join("oci-layout"), MARKER, 0o644, Existing::Refuse) {
+        Ok(()) | Err(FileError::Exists(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 pub(super) fn write(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), LayoutError> {

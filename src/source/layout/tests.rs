@@ -468,3 +468,45 @@ fn the_closure_has_everything_in_an_order_to_copy_in() {
         Err(LayoutError::BlobMissing { .. })
     ));
 }
+
+#[test]
+fn creators_at_once_share_one_lock() {
+    for _ in 0..20 {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("l");
+        std::thread::scope(|scope| {
+            for i in 0..6 {
+                let dir = &dir;
+                scope.spawn(move || {
+                    let layout = Layout::create(dir).unwrap();
+                    layout
+                        .update(|index| {
+                            let name = format!("t{i}");
+                            let mut entry = Descriptor::of(media_type::MANIFEST, name.as_bytes());
+                            entry.annotations.insert(media_type::REF_NAME.into(), name);
+                            index.manifests.push(entry);
+                            Ok(())
+                        })
+                        .unwrap();
+                });
+            }
+        });
+        let index = Layout::open(&dir).unwrap().index().unwrap();
+        assert_eq!(index.manifests.len(), 6);
+    }
+}
+
+// What the test above meets only now and then.
+#[test]
+fn the_file_that_is_locked_is_never_replaced() {
+    let place = place();
+    let inode = || {
+        use std::os::unix::fs::MetadataExt;
+        fs::metadata(place.dir().join("oci-layout")).unwrap().ino()
+    };
+    let before = inode();
+    let held = place.layout.lock().unwrap();
+    super::open::mark(&place.dir()).unwrap();
+    assert_eq!(inode(), before);
+    drop(held);
+}

@@ -139,10 +139,14 @@ fn files_and_sboms_are_known_by_their_content() {
         let pushed = run(&scratch, ["push", path, &to, "-o", "json"]).ok().json();
         assert_eq!(pushed["kind"], kind);
         assert_eq!(pushed["artifact_type"], artifact_type);
-        run(&scratch, ["pull", &to, tag]).ok();
-        assert_eq!(scratch.read(path), scratch.read(format!("{tag}/{path}")));
+        let out = format!("{tag}-out");
+        run(&scratch, ["pull", &to, &out]).ok();
+        assert_eq!(scratch.read(path), scratch.read(format!("{out}/{path}")));
     }
-    assert_eq!(scratch.read("notes/notes.sigstore.json"), signature(b"s"));
+    assert_eq!(
+        scratch.read("notes-out/notes.sigstore.json"),
+        signature(b"s")
+    );
     run(
         &scratch,
         ["push", "notes", "oci-layout:l:x", "--kind", "sbom"],
