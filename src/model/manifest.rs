@@ -10,6 +10,9 @@ use super::oms::ManifestError;
 use crate::crypto::Hasher;
 use crate::digest::{Algorithm, Digest};
 
+/// As many missing files are looked for under other names.
+const EXPLAINED: usize = 16;
+
 /// How the model was cut into resources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
@@ -170,6 +173,10 @@ impl ModelManifest {
                 continue;
             }
             result.missing.push((*path).to_owned());
+            // An explanation: not worth comparing every missing file with every other.
+            if result.missing.len() > EXPLAINED {
+                continue;
+            }
             let moved = resources
                 .first()
                 .and_then(|r| by_digest.get(&r.digest))
@@ -272,7 +279,7 @@ pub struct Comparison {
     pub changed: Vec<String>,
     /// There, and not covered: whatever the signer ignored, `.git/` too.
     pub uncovered: Vec<String>,
-    /// Of the missing ones: where uncovered files with the same bytes stand
+    /// Of the first missing ones: where uncovered files with the same bytes stand
     /// under another name, from and to. Explains; excuses nothing.
     pub renamed: Vec<(String, String)>,
     /// Of the missing ones: the same, where the names differ in case only.
