@@ -82,7 +82,7 @@ impl Tree {
         };
         let mut portions = Vec::with_capacity(self.entries().len());
         for (index, entry) in self.entries().iter().enumerate() {
-            if !request.wants(&entry.path, entry.standing) {
+            if !entry.regular || !request.wants(&entry.path, entry.standing) {
                 continue;
             }
             let step = step.unwrap_or(u64::MAX);

@@ -38,7 +38,7 @@ pub struct Staged {
 ///
 /// The copy has regular files and folders only, with mode 0600 and 0700, or
 /// 0700 for files that anybody may execute; links have become what they lead
-/// to, and empty folders are left out. Everything is on the disk when this returns.
+/// to; empty folders are left out, and what is no file below an ignored path. Everything is on the disk when this returns.
 ///
 /// # Errors
 /// `Exists` where `place` is taken; `InsideSource`; `Io` with the path for
@@ -55,9 +55,15 @@ pub fn copy_into(
         tree.check_shards(size)?;
     }
     let folders = staged.make_folders(tree)?;
-    let sizes: Vec<u64> = tree.entries().iter().map(|e| e.size).collect();
+    let (indexes, sizes): (Vec<_>, Vec<_>) = tree
+        .entries()
+        .iter()
+        .enumerate()
+        .filter(|(_, e)| e.regular)
+        .map(|(index, e)| (index, e.size))
+        .unzip();
     let done = in_parallel(&sizes, |index, buffer| {
-        let entry = &tree.entries()[index];
+        let entry = &tree.entries()[indexes[index]];
         let wanted = request
             .wants(&entry.path, entry.standing)
             .then_some(request);
@@ -75,8 +81,8 @@ pub fn copy_into(
         Ok(digests)
     })?;
     let mut hashed = tree.unhashed();
-    for (file, (whole, shards)) in hashed.iter_mut().zip(done) {
-        (file.sha256, file.shards) = (whole, shards);
+    for (index, (whole, shards)) in indexes.into_iter().zip(done) {
+        (hashed[index].sha256, hashed[index].shards) = (whole, shards);
     }
     staged.sync_folders(&folders)?;
     Ok((staged, hashed))

@@ -65,6 +65,9 @@ pub struct Entry {
     pub executable: bool,
     /// Whether it was reached through a symlink.
     pub linked: bool,
+    /// Whether it can be read at all. Only below an ignored path may something
+    /// else be listed, a link or a pipe: it is never opened, hashed or copied.
+    pub regular: bool,
     pub(super) stamp: Stamp,
 }
 

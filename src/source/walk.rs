@@ -240,6 +240,7 @@ impl<'a> Walk<'a> {
             standing,
             executable: stat.st_mode & 0o111 != 0,
             linked,
+            regular: kind(stat) == FileType::RegularFile,
             stamp,
         });
     }

@@ -1,6 +1,7 @@
 //! Model signatures, through the library.
 
 mod reference;
+mod refusals;
 
 use std::path::Path;
 

@@ -31,7 +31,7 @@ pub(super) fn paths(tree: &Tree) -> Vec<&str> {
 }
 
 /// Makes a named pipe. Whoever opened it for reading would wait for a writer for ever.
-pub(super) fn pipe(at: &Path) {
+pub(crate) fn pipe(at: &Path) {
     use rustix::fs::{CWD, FileType, Mode, mknodat};
     mknodat(CWD, at, FileType::Fifo, Mode::RWXU, 0).unwrap();
 }

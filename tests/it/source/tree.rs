@@ -12,6 +12,7 @@ use obreia::crypto::sha256;
 use obreia::model::files::{self, HashRequest, Standing};
 use obreia::model::name::NameError;
 use obreia::source::SourceError;
+use obreia::source::stage::copy_into;
 use obreia::source::tree::{Tree, TreeOptions, place_inside};
 
 use super::file::{Meddler, overwrite};
@@ -237,7 +238,14 @@ fn what_lies_under_an_ignored_path_is_listed_and_never_opened() {
     assert!(tree.hash(&HashRequest::whole(), &()).is_ok());
     let mut request = HashRequest::whole();
     request.also.insert(".git/pipe".into());
-    assert!(tree.hash(&request, &()).is_err());
+    // Asked for, it stays without a digest: whoever compares is told that it was not hashed.
+    assert_eq!(tree.hash(&request, &()).unwrap()[2].sha256, None);
+    let (staged, _) = copy_into(&tree, &scratch.join("copy"), &request, &()).unwrap();
+    staged.commit().unwrap();
+    assert_eq!(
+        paths(&open(scratch.join("copy")).unwrap()),
+        [".git/config", "a"]
+    );
 }
 
 #[test]
