@@ -42,6 +42,8 @@ mod keystore;
 #[cfg(feature = "sign")]
 mod passphrase;
 #[cfg(feature = "sign")]
+mod policy;
+#[cfg(feature = "sign")]
 mod promote;
 #[cfg(feature = "sign")]
 mod pull;
@@ -143,6 +145,9 @@ enum Command {
     /// Write a CycloneDX ML-BOM of a model
     #[cfg(feature = "sign")]
     Sbom(sbom::Arguments),
+    /// Check, test and lock policies
+    #[cfg(feature = "sign")]
+    Policy(policy::Arguments),
     /// Show the configuration in force
     Config(config::Arguments),
     /// Show what an artifact is made of, and what is said about it
@@ -256,6 +261,8 @@ fn dispatch(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
         Command::Copy(arguments) => arguments.run(&context, output),
         #[cfg(feature = "sign")]
         Command::Sbom(arguments) => arguments.run(&context, output),
+        #[cfg(feature = "sign")]
+        Command::Policy(arguments) => arguments.run(&context, output),
         #[cfg(feature = "sign")]
         Command::Completions(arguments) => arguments.run(output),
         #[cfg(feature = "sign")]

@@ -17,6 +17,8 @@ mod key_failure;
 pub mod keyring;
 pub mod policies;
 #[cfg(feature = "sign")]
+pub mod policy;
+#[cfg(feature = "sign")]
 pub mod promote;
 #[cfg(feature = "sign")]
 pub mod pull;

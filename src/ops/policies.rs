@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Exit, Failure};
 use crate::durable;
-use crate::keys::Keyring;
+use crate::keys::{KeyFault, Keyring};
 use crate::limits;
 use crate::policy::{Document, Gathered, Policy, PolicyError, Want};
 use crate::reference::KeyRef;
@@ -16,11 +16,8 @@ use crate::reference::KeyRef;
 pub async fn load(files: &[PathBuf], keyring: &Keyring) -> Result<Vec<Policy>, Failure> {
     let mut policies: Vec<Policy> = Vec::new();
     for file in files {
-        let bytes = durable::read(file, limits::POLICY).map_err(|e| invalid(file, e))?;
-        let documents = Document::parse(&file.display().to_string(), &bytes)?;
-        let folder = file.parent().unwrap_or(Path::new("."));
-        for document in documents {
-            let gathered = gather(&document, folder, keyring).await?;
+        for document in read(file)? {
+            let gathered = gather(&document, folder_of(file), keyring).await?;
             let policy = Policy::compile(document, &gathered)?;
             if policies.iter().any(|p| p.id.name == policy.id.name) {
                 return Err(PolicyError::SameName(policy.id.name).into());
@@ -31,7 +28,27 @@ pub async fn load(files: &[PathBuf], keyring: &Keyring) -> Result<Vec<Policy>, F
     Ok(policies)
 }
 
-async fn gather(
+/// The documents of a file; nothing is looked up.
+pub(super) fn read(file: &Path) -> Result<Vec<Document>, Failure> {
+    let bytes = durable::read(file, limits::POLICY).map_err(|e| invalid(file, e))?;
+    Ok(Document::parse(&file.display().to_string(), &bytes)?)
+}
+
+/// Where the files lie that a policy names.
+pub(super) fn folder_of(file: &Path) -> &Path {
+    match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// The text of a file of rules that a policy in `folder` names.
+pub(super) fn rules(folder: &Path, name: &str) -> Result<Vec<u8>, Failure> {
+    let path = folder.join(name);
+    durable::read(&path, limits::POLICY).map_err(|e| invalid(&path, e))
+}
+
+pub(super) async fn gather(
     document: &Document,
     folder: &Path,
     keyring: &Keyring,
@@ -44,17 +61,40 @@ async fn gather(
                     KeyRef::File(path) => KeyRef::File(folder.join(path).display().to_string()),
                     other => other,
                 };
-                let keys = keyring.trusted(&key).await?;
+                let keys = keyring
+                    .trusted(&key)
+                    .await
+                    .map_err(|fault| unresolved(document.name(), &text, fault))?;
                 gathered.keys.insert(text, keys);
             }
             Want::Rules(text) => {
-                let path = folder.join(&text);
-                let bytes = durable::read(&path, limits::POLICY).map_err(|e| invalid(&path, e))?;
+                let bytes = rules(folder, &text)?;
                 gathered.rules.insert(text, bytes);
             }
         }
     }
     Ok(gathered)
+}
+
+/// A key that a policy names and that cannot be had: the policy cannot be
+/// used, unless trying again may help.
+fn unresolved(policy: &str, key: &str, fault: KeyFault) -> Failure {
+    let nowhere = matches!(fault, KeyFault::NoKeystore(_) | KeyFault::NoProvider(_));
+    let failure = Failure::from(fault);
+    let exit = match failure.exit {
+        Exit::Undetermined => Exit::Undetermined,
+        _ => Exit::Config,
+    };
+    let failure = Failure {
+        exit,
+        what: format!("policy {policy:?} names {key}, which cannot be looked up"),
+        ..failure
+    };
+    if nowhere {
+        failure.hint("lock the policy where the key can be reached: obreia policy lock FILE")
+    } else {
+        failure
+    }
 }
 
 fn invalid(file: &Path, error: durable::FileError) -> Failure {

@@ -6,22 +6,28 @@
 //! [`evaluate`] holds one of them against what verification proved.
 //! `docs/policy.md` is the reference of the document format.
 
+mod cases;
 mod compile;
 mod decide;
 mod document;
 mod engine;
 mod error;
+mod findings;
+mod lock;
 mod pattern;
 mod rego;
 mod suggest;
 
+pub use cases::{CaseResult, Suite};
 pub use compile::{AttestationRule, Clause, Gathered, Policy};
 pub use decide::{Lookups, PolicyDecision, evaluate};
 pub use document::{
-    Binding, Dialect, Document, Mode, ResourcePattern, SignatureRule, Syntax, Want,
+    Binding, Dialect, Document, Mode, ResourcePattern, SignatureRule, Syntax, Want, to_yaml,
 };
 pub use engine::{Decision, PolicyEngine};
 pub use error::{Place, PolicyError};
+pub use findings::{Finding, Severity, check};
+pub use lock::lock;
 pub use pattern::Pattern;
 pub use rego::Rego;
 
