@@ -170,6 +170,8 @@ pub(super) struct Model {
     pub(super) formats: Vec<Value>,
     #[serde(default)]
     pub(super) unsigned_files: Vec<String>,
+    #[serde(default)]
+    pub(super) outside_identity: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
