@@ -118,7 +118,9 @@ def machine() -> str:
     )
     flags = Path("/proc/cpuinfo").read_text()
     sha = "with" if "sha_ni" in flags or " sha2 " in flags else "without"
-    return f"{os.cpu_count()} cores, {model}, {sha} SHA instructions"
+    busy = os.sched_getscheduler(0) in (os.SCHED_FIFO, os.SCHED_RR)
+    how = ", at real-time priority on a machine in use" if busy else ""
+    return f"{os.cpu_count()} cores, {model}, {sha} SHA instructions{how}"
 
 
 def write(area: str, command: str, rows: list[Row]) -> bool:
