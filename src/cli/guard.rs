@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::select::{self, Reading, Selection};
 use super::{Context, Output, block_on, verdict};
-use crate::durable::{self, Existing};
-use crate::ops::{Exit, Failure, guard};
+use crate::ops::guard::{self, Done};
+use crate::ops::{Exit, Failure};
 use crate::verify::Outcome;
 
 /// `obreia guard TARGET… [-- CMD …]`
@@ -54,6 +54,40 @@ impl Arguments {
     /// # Errors
     /// Where something could not be verified at all.
     pub fn run(self, context: &Context, output: &mut Output) -> Result<Exit, Failure> {
+        let done = self.decide(context, output);
+        let outcome = done.as_ref().map_or(Outcome::Undetermined, Done::outcome);
+        let mut report = json!({
+            "schema": "obreia.guard/v1",
+            "verdict": outcome,
+            "verdicts": done.as_ref().map_or(&[][..], |d| &d.verdicts),
+        });
+        if let Err(failure) = &done {
+            report["error"] = Output::error(failure);
+        }
+        // Also after a failure: an older report that says "allowed" must not stand.
+        if let Some(path) = &self.report {
+            let text = serde_json::to_vec_pretty(&report)
+                .map_err(|e| Failure::new(Exit::Bug, "cannot render the report").cause(e))?;
+            guard::write_report(path, &text)?;
+        }
+        let done = done?;
+        if self.has_command() {
+            output.to_standard_error();
+        }
+        if output.is_json() {
+            output.json(&report)?;
+        }
+        for verdict in &done.verdicts {
+            verdict::print(verdict, self.explain, output)?;
+        }
+        if outcome == Outcome::Allowed && self.has_command() {
+            let search = std::env::var_os("PATH");
+            match guard::exec(&self.command, &done.guarded, search.as_deref())? {}
+        }
+        Ok(outcome.into())
+    }
+
+    fn decide(&self, context: &Context, output: &Output) -> Result<Done, Failure> {
         let policies = self.selection.policies(&self.reading, context)?;
         let targets = self
             .targets
@@ -75,30 +109,6 @@ impl Arguments {
             &progress,
         ))??;
         drop(progress);
-        let outcome = done.outcome();
-        let report = json!({
-            "schema": "obreia.guard/v1",
-            "verdict": outcome,
-            "verdicts": done.verdicts,
-        });
-        if let Some(path) = &self.report {
-            let text = serde_json::to_vec_pretty(&report)
-                .map_err(|e| Failure::new(Exit::Bug, "cannot render the report").cause(e))?;
-            durable::write(path, &text, 0o644, Existing::Replace)?;
-        }
-        if self.has_command() {
-            output.to_standard_error();
-        }
-        if output.is_json() {
-            output.json(&report)?;
-        }
-        for verdict in &done.verdicts {
-            verdict::print(verdict, self.explain, output)?;
-        }
-        if outcome == Outcome::Allowed && self.has_command() {
-            let search = std::env::var_os("PATH");
-            match guard::exec(&self.command, &done.guarded, search.as_deref())? {}
-        }
-        Ok(outcome.into())
+        Ok(done)
     }
 }

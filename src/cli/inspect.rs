@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::output::visible;
 use super::{Context, Output, select};
 use crate::ops::{Exit, Failure, inspect};
 
@@ -41,7 +42,7 @@ impl Arguments {
         }
         output.line(&format!(
             "bundle     {} (nothing in it is verified here)",
-            contents.media_type
+            visible(&contents.media_type)
         ))?;
         match &contents.hint {
             Some(hint) => output.line(&format!("signed by  a key with hint {hint:?}"))?,
@@ -58,7 +59,7 @@ impl Arguments {
             output.line(&format!("states     {digest}"))?;
         }
         if let Some(payload_type) = &contents.payload_type {
-            output.line(&format!("payload    {payload_type}"))?;
+            output.line(&format!("payload    {}", visible(payload_type)))?;
         }
         output.line(&format!(
             "time       {} log entries, {} timestamps",

@@ -36,6 +36,20 @@ pub enum Style {
     Bold,
 }
 
+/// `text` as one line that says what it says: evidence and file names are
+/// chosen by others, and must neither start a line of their own nor colour one.
+pub fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || is_bidi(c) {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
 impl Output {
     /// As the global options ask.
     pub fn new(global: &Global) -> Self {
@@ -62,8 +76,9 @@ impl Output {
 
     /// Sends results to standard error from here on: standard output belongs
     /// to the command that is about to run.
-    pub const fn to_standard_error(&mut self) {
+    pub fn to_standard_error(&mut self) {
         self.aside = true;
+        self.color &= io::stderr().is_terminal();
     }
 
     /// How often `-v` was given.
@@ -117,18 +132,23 @@ impl Output {
         self.bytes(&text)
     }
 
-    /// Raw bytes on standard output, whatever the format.
+    /// Raw bytes of a result, whatever the format.
     ///
     /// # Errors
     /// As [`Output::line`].
     pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        let written = if self.aside {
-            io::stderr().lock().write_all(bytes)
+        let (written, place) = if self.aside {
+            (io::stderr().lock().write_all(bytes), "standard error")
         } else {
-            io::stdout().lock().write_all(bytes)
+            // Flushed here: what is left in the buffer at exit is lost in silence.
+            let mut stdout = io::stdout().lock();
+            (
+                stdout.write_all(bytes).and_then(|()| stdout.flush()),
+                "standard output",
+            )
         };
         written.map_err(|e| {
-            Failure::new(Exit::Undetermined, "cannot write to standard output").cause(e)
+            Failure::new(Exit::Undetermined, format!("cannot write to {place}")).cause(e)
         })
     }
 
@@ -136,6 +156,18 @@ impl Output {
     pub fn warn(&mut self, text: &str) {
         // Nothing is left to tell it to when standard error is gone.
         let _ = writeln!(io::stderr().lock(), "warning: {}", harmless(text));
+    }
+
+    /// A failure as `obreia.error/v1`.
+    pub fn error(failure: &Failure) -> serde_json::Value {
+        serde_json::json!({
+            "schema": "obreia.error/v1",
+            "code": failure.code,
+            "error": failure.what,
+            "cause": failure.cause,
+            "hint": failure.hint,
+            "exit": failure.exit.code(),
+        })
     }
 
     /// A failure on standard error, and as `obreia.error/v1` on standard output when results are wanted as JSON.
@@ -152,14 +184,7 @@ impl Output {
         }
         let _ = io::stderr().lock().write_all(harmless(&text).as_bytes());
         if self.is_json() {
-            let _ = self.json(&serde_json::json!({
-                "schema": "obreia.error/v1",
-                "code": failure.code,
-                "error": failure.what,
-                "cause": failure.cause,
-                "hint": failure.hint,
-                "exit": failure.exit.code(),
-            }));
+            let _ = self.json(&Self::error(failure));
         }
     }
 }
@@ -216,5 +241,13 @@ mod tests {
             "\u{1b}[32mok\u{1b}[0m\tü"
         );
         assert_eq!(harmless("\r"), "\\r");
+    }
+
+    #[test]
+    fn what_others_wrote_stays_on_its_line() {
+        assert_eq!(
+            visible("a\u{1b}[2m\nALLOWED\u{9b}\té"),
+            "a\\u{1b}[2m\\nALLOWED\\u{9b}\\té"
+        );
     }
 }

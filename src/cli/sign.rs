@@ -34,7 +34,7 @@ pub struct Arguments {
     #[arg(long)]
     force: bool,
     /// Sign the children of an index too
-    #[arg(long)]
+    #[arg(long, conflicts_with = "output")]
     recursive: bool,
     /// Sign a model's files in shards of that many bytes
     #[arg(long, value_name = "BYTES")]

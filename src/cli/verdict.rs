@@ -1,7 +1,7 @@
 //! The verdict tree, as people read it.
 
 use super::Output;
-use super::output::Style;
+use super::output::{Style, visible};
 use crate::ops::Failure;
 use crate::verify::{EvidenceReport, Outcome, Reason, Verdict};
 
@@ -21,7 +21,7 @@ pub(super) fn print(verdict: &Verdict, explain: bool, output: &mut Output) -> Re
         "{} {} {} {}",
         output.paint(style, word),
         artifact.kind.as_str(),
-        output.paint(Style::Bold, &artifact.name),
+        output.paint(Style::Bold, &visible(&artifact.name)),
         output.paint(Style::Dim, &format!("({})", artifact.read_as)),
     );
     output.line(&heading)?;
@@ -29,8 +29,8 @@ pub(super) fn print(verdict: &Verdict, explain: bool, output: &mut Output) -> Re
     branches.push(format!("stage    {}", verdict.stage));
     for policy in &verdict.policies {
         branches.push(match &policy.digest {
-            Some(digest) => format!("policy   {} ({digest})", policy.name),
-            None => format!("policy   {}", policy.name),
+            Some(digest) => format!("policy   {} ({digest})", visible(&policy.name)),
+            None => format!("policy   {}", visible(&policy.name)),
         });
     }
     for branch in &branches {
@@ -72,22 +72,22 @@ fn print_report(
     };
     let mut text = format!("{tee}{mark} {}", report.kind);
     if let Some(predicate) = &report.predicate_type {
-        text.push_str(&format!(" {predicate}"));
+        text.push_str(&format!(" {}", visible(predicate)));
     }
     if let Some(signer) = &report.signer {
-        text.push_str(&format!(" by {signer}"));
+        text.push_str(&format!(" by {}", visible(signer)));
     }
     output.line(&text)?;
     output.line(&format!(
         "{bar}{}",
-        output.paint(Style::Dim, &format!("from {}", report.origin))
+        output.paint(Style::Dim, &format!("from {}", visible(&report.origin)))
     ))?;
     for reason in &report.reasons {
         print_reason(bar, bar, Style::Plain, reason, output)?;
     }
     if explain {
         for near in &report.near_miss {
-            output.line(&format!("{bar}near miss: {near}"))?;
+            output.line(&format!("{bar}near miss: {}", visible(near)))?;
         }
     }
     Ok(())
@@ -101,9 +101,9 @@ fn print_reason(
     output: &mut Output,
 ) -> Result<(), Failure> {
     let code = output.paint(style, reason.code.as_str());
-    output.line(&format!("{tee}{code}: {}", reason.detail))?;
+    output.line(&format!("{tee}{code}: {}", visible(&reason.detail)))?;
     if reason.hint.is_empty() {
         return Ok(());
     }
-    output.line(&format!("{bar}  hint: {}", reason.hint))
+    output.line(&format!("{bar}  hint: {}", visible(&reason.hint)))
 }

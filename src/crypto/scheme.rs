@@ -88,6 +88,23 @@ impl Scheme {
             .map_err(|_| SignatureError::Invalid)
     }
 
+    /// Whether bytes of that number can be a signature of this scheme by
+    /// `key`: at most two DER integers of the curve's size, or exactly the
+    /// scheme's length. For explaining a refusal; it accepts nothing.
+    pub fn can_be(self, key: &PublicKey, signature: &[u8]) -> bool {
+        let length = signature.len();
+        match (self, key.kind()) {
+            (Self::EcdsaP256Sha256, _) => length <= 72,
+            (Self::EcdsaP384Sha384, _) => length <= 104,
+            (Self::EcdsaP521Sha512, _) => length <= 139,
+            (Self::Ed25519, _) => length == 64,
+            (Self::RsaPkcs1(_) | Self::RsaPss(_), KeyKind::Rsa { bits }) => {
+                length == bits.div_ceil(8) as usize
+            }
+            (Self::RsaPkcs1(_) | Self::RsaPss(_), _) => false,
+        }
+    }
+
     /// Whether `digest` is one that this scheme signs.
     pub(super) fn check_digest(self, digest: &Digest) -> Result<(), SignatureError> {
         let wanted = self.hash().ok_or(SignatureError::NeedsMessage)?;

@@ -100,7 +100,7 @@ pub async fn attest(
                 )
                 .hint("name it by digest"));
             }
-            sign::keep_in_layout(&layout, subject, &bundle, request.output).await?
+            sign::keep_in_layout(&layout, subject, &bundle, request.output, request.force).await?
         }
         ArtifactRef::Digest(_) | ArtifactRef::Registry { .. } => match request.output {
             Some(_) => {

@@ -41,6 +41,10 @@ pub mod verify;
 pub use failure::{Exit, Failure};
 pub use system_clock::SystemClock;
 
+use std::path::Path;
+
+use crate::verify::ArtifactKind;
+
 /// Registries are a later issue: named, so that nobody takes silence for an answer.
 fn no_registry(name: &str) -> Failure {
     Failure::new(
@@ -48,4 +52,20 @@ fn no_registry(name: &str) -> Failure {
         format!("{name} is in a registry, which this version does not reach"),
     )
     .hint("copy it into an OCI layout and name that: oci-layout:DIR:TAG; docs/gaps.md says what is missing")
+}
+
+/// A folder is a model and nothing else, whatever the operator calls it.
+fn folder_as(path: &Path, kind: Option<ArtifactKind>) -> Result<(), Failure> {
+    match kind {
+        None | Some(ArtifactKind::Model) => Ok(()),
+        Some(other) => Err(Failure::new(
+            Exit::Usage,
+            format!(
+                "{} is a folder, which is no {}",
+                path.display(),
+                other.as_str()
+            ),
+        )
+        .hint("name the file, or leave --kind out")),
+    }
 }

@@ -95,6 +95,9 @@ pub async fn sign(
                 Some(PathKind::File) => false,
                 None => path.is_dir(),
             } || request.kind == Some(ArtifactKind::Model);
+            if path.is_dir() {
+                super::folder_as(&path, request.kind)?;
+            }
             let signed = if tree {
                 signer.model(&path, progress).await?
             } else {
@@ -226,7 +229,8 @@ impl Signing<'_> {
         let statement = cosign_sign_statement(subject.digest, self.request.annotations.clone());
         let bundle = self.statement(&statement).await?;
         let identity = Identity::Content(subject.digest);
-        let stored = keep_in_layout(layout, subject, &bundle, self.request.output).await?;
+        let (output, force) = (self.request.output, self.request.force);
+        let stored = keep_in_layout(layout, subject, &bundle, output, force).await?;
         Ok(self.report(ArtifactKind::Image, identity, stored))
     }
 
@@ -313,10 +317,11 @@ pub(super) async fn keep_in_layout(
     subject: Descriptor,
     bundle: &Bundle,
     output: Option<&Path>,
+    force: bool,
 ) -> Result<Stored, Failure> {
     let json = bundle.to_json();
     match output {
-        Some(output) => write_to(output, &json, false),
+        Some(output) => write_to(output, &json, force),
         None => {
             let store = Referrers::new(layout.clone(), Arc::new(SystemClock));
             let subject = Subject::Manifest(Box::new(subject));

@@ -9,11 +9,15 @@ use super::reason::{Reason, ReasonCode};
 use super::verdict::EvidenceReport;
 use crate::bundle::{Bundle, BundleError, Content, Material};
 use crate::crypto::{SignatureError, sha256};
-use crate::digest::Digest;
+use crate::digest::{Algorithm, Digest};
 use crate::dsse::{self, Envelope};
 use crate::limits;
 use crate::statement::{self, Statement};
 use crate::trust::Authority;
+
+/// What to do about evidence that belongs elsewhere.
+const ANOTHER: &str =
+    "it belongs to another artifact or another version of this one; get both from the same place";
 
 /// What became of all evidence under one policy's authorities.
 #[derive(Clone, Debug, Default)]
@@ -293,25 +297,13 @@ fn message(
             "the artifact begins as the signed form of an envelope does, so a signature over its bytes may have been made for that envelope",
         ));
     }
-    let mut last = None;
-    for candidate in candidates {
+    keys::signer(candidates, |candidate| {
         let (key, scheme) = (&candidate.key.public_key, candidate.key.scheme);
         let result = match scheme.hash() {
             Some(hash) => {
                 let mut digests = artifact.digests(hash).peekable();
                 if digests.peek().is_none() {
-                    last = Some(
-                        Rejection::new(
-                            "signature",
-                            ReasonCode::SchemeMismatch,
-                            format!(
-                                "{scheme} signs a {} digest of the artifact, which is not at hand",
-                                hash.name()
-                            ),
-                        )
-                        .hint("verify the bytes themselves instead of a digest"),
-                    );
-                    continue;
+                    return Err(needs_digest(candidate, hash));
                 }
                 let mut held = Err(SignatureError::Invalid);
                 for digest in digests {
@@ -322,20 +314,27 @@ fn message(
                 }
                 held
             }
-            None => match &artifact.content {
-                Some(bytes) => scheme.verify(key, bytes, signature),
-                None => {
-                    last = Some(needs_bytes(artifact));
-                    continue;
-                }
-            },
+            None => {
+                let bytes = artifact.content.as_ref();
+                let bytes = bytes.ok_or_else(|| needs_bytes(artifact))?;
+                scheme.verify(key, bytes, signature)
+            }
         };
-        match result {
-            Ok(()) => return Ok(candidate.clone()),
-            Err(error) => last = Some(rejected(&error, candidate)),
-        }
-    }
-    Err(last.unwrap_or_else(keys::nobody))
+        result.map_err(|error| rejected(&error, candidate, signature))
+    })
+}
+
+fn needs_digest(candidate: &Candidate, hash: Algorithm) -> Rejection {
+    Rejection::new(
+        "signature",
+        ReasonCode::SchemeMismatch,
+        format!(
+            "{} signs a {} digest of the artifact, which is not at hand",
+            candidate.key.scheme,
+            hash.name()
+        ),
+    )
+    .hint("verify the bytes themselves instead of a digest")
 }
 
 fn needs_bytes(artifact: &Observed<'_>) -> Rejection {
@@ -358,18 +357,23 @@ fn needs_bytes(artifact: &Observed<'_>) -> Rejection {
     }
 }
 
-fn rejected(error: &SignatureError, candidate: &Candidate) -> Rejection {
-    let code = match error {
-        SignatureError::Invalid => ReasonCode::SignatureInvalid,
+fn rejected(error: &SignatureError, candidate: &Candidate, signature: &[u8]) -> Rejection {
+    let scheme = candidate.key.scheme;
+    let checked = format!("checked as {scheme} with {}", candidate.label());
+    let (code, detail) = match error {
+        SignatureError::Invalid if !scheme.can_be(&candidate.key.public_key, signature) => (
+            ReasonCode::SchemeMismatch,
+            format!(
+                "the signature has {} bytes, which no {scheme} signature has",
+                signature.len()
+            ),
+        ),
+        SignatureError::Invalid => (ReasonCode::SignatureInvalid, error.to_string()),
         SignatureError::KeyMismatch { .. }
         | SignatureError::NeedsMessage
-        | SignatureError::WrongHash { .. } => ReasonCode::SchemeMismatch,
+        | SignatureError::WrongHash { .. } => (ReasonCode::SchemeMismatch, error.to_string()),
     };
-    Rejection::new("signature", code, error.to_string()).near(format!(
-        "checked as {} with {}",
-        candidate.key.scheme,
-        candidate.label()
-    ))
+    Rejection::new("signature", code, detail).near(checked)
 }
 
 /// Whether a stated digest is known to be of other bytes.
@@ -386,7 +390,12 @@ fn another_artifact(
     candidates: &[Candidate],
     artifact: &Observed<'_>,
 ) -> Rejection {
-    let Some(stated) = stated else {
+    // A signature by a retired key is not explained by another artifact.
+    let failed = matches!(
+        rejection.reason.code,
+        ReasonCode::SignatureInvalid | ReasonCode::SchemeMismatch
+    );
+    let Some(stated) = stated.filter(|_| failed) else {
         return rejection;
     };
     if !is_another(stated, artifact) {
@@ -410,6 +419,7 @@ fn another_artifact(
             format!("the signature is about {stated}, the artifact is {ours}"),
         )
         .by(candidate)
+        .hint(ANOTHER)
         .near("the signature itself is valid: it belongs to other bytes"),
         None => rejection.near(format!(
             "the bundle says it is about {stated}, the artifact is {ours}"
@@ -426,7 +436,7 @@ fn statement(
     let key = envelope_signer(candidates, envelope)?;
     if envelope.payload_type != dsse::IN_TOTO {
         return Err(Rejection::new(
-            "attestation",
+            "unreadable",
             ReasonCode::PayloadType,
             format!(
                 "the envelope's payloadType is {:?}, expected {:?}",
@@ -438,7 +448,7 @@ fn statement(
     }
     let statement = Statement::parse(&envelope.payload).map_err(|error| {
         Rejection::new(
-            "attestation",
+            "unreadable",
             ReasonCode::StatementMalformed,
             error.to_string(),
         )
@@ -481,6 +491,7 @@ fn statement(
                 ours.join(", ")
             ),
         )
+        .hint(ANOTHER)
         .of(&statement)
         .by(&key)
     })?;
@@ -502,18 +513,12 @@ fn statement(
 
 fn envelope_signer(candidates: &[Candidate], envelope: &Envelope) -> Result<Candidate, Rejection> {
     let pae = envelope.pae();
-    let mut last = None;
-    for candidate in candidates {
-        match candidate
-            .key
-            .scheme
-            .verify(&candidate.key.public_key, &pae, &envelope.signature)
-        {
-            Ok(()) => return Ok(candidate.clone()),
-            Err(error) => last = Some(rejected(&error, candidate)),
-        }
-    }
-    Err(last.unwrap_or_else(keys::nobody))
+    keys::signer(candidates, |candidate| {
+        let (key, scheme) = (&candidate.key.public_key, candidate.key.scheme);
+        scheme
+            .verify(key, &pae, &envelope.signature)
+            .map_err(|error| rejected(&error, candidate, &envelope.signature))
+    })
 }
 
 /// The signed annotations of the subject that is the artifact, or `None` where none is.

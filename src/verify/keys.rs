@@ -68,21 +68,37 @@ pub(super) fn candidates(
             return Err(rejection);
         }
     }
-    if let Some(retired) = all.iter().find(|c| !c.key.state.verifies())
-        && all.iter().all(|c| !c.key.state.verifies())
-    {
-        return Err(Rejection::new(
-            "signature",
-            ReasonCode::KeyRevoked,
-            format!("signed by {}, which is retired", retired.label()),
-        )
-        .hint("sign again with the key's active version"));
-    }
-    all.retain(|c| c.key.state.verifies());
     if all.is_empty() {
         return Err(nobody());
     }
     Ok(all)
+}
+
+/// The first candidate for which `holds`, whose version still verifies.
+///
+/// A version that does not is tried all the same: that the signature is by a
+/// key that was retired is another thing to say than that it is by nobody.
+pub(super) fn signer(
+    candidates: &[Candidate],
+    holds: impl Fn(&Candidate) -> Result<(), Rejection>,
+) -> Result<Candidate, Rejection> {
+    let (mut retired, mut last) = (None, None);
+    for candidate in candidates {
+        match holds(candidate) {
+            Ok(()) if candidate.key.state.verifies() => return Ok(candidate.clone()),
+            Ok(()) => retired = Some(candidate),
+            Err(rejection) => last = Some(rejection),
+        }
+    }
+    Err(match retired {
+        Some(candidate) => Rejection::new(
+            "signature",
+            ReasonCode::KeyRevoked,
+            format!("signed by {}, which is retired", candidate.label()),
+        )
+        .hint("sign again with the key's active version"),
+        None => last.unwrap_or_else(nobody),
+    })
 }
 
 /// No authority has a key at all.

@@ -10,6 +10,7 @@
     clippy::print_stderr
 )]
 
+mod cli;
 mod formats;
 mod harness;
 mod interop;
@@ -22,3 +23,4 @@ mod quickstart;
 mod sbom;
 mod source;
 mod tidy;
+mod vectors;

@@ -12,6 +12,10 @@ pub(super) fn key_file(path: &str) -> Result<Secret, KeyFault> {
         what: path.to_owned(),
         cause: e.to_string(),
     };
+    // Asked before opening: opening a pipe would wait for its writer.
+    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(bad(path, "it is not a regular file"));
+    }
     let file = File::open(path).map_err(unreadable)?;
     // Reserved at once: a vector that grows leaves copies of a key behind.
     let mut bytes = Vec::with_capacity(limits::KEY_FILE as usize + 1);

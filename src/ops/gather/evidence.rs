@@ -4,9 +4,9 @@ use std::path::Path;
 
 use super::Reading;
 use crate::attestations::{AttestationStore, Format, StoreError, Subject, Untrusted};
-use crate::durable;
+use crate::durable::{self, FileError};
 use crate::limits;
-use crate::ops::Failure;
+use crate::ops::{Exit, Failure};
 use crate::verify::{Evidence, EvidenceBody, Reason, ReasonCode};
 
 /// What was named with `--bundle` and `--signature`; `None` where nothing was.
@@ -14,12 +14,23 @@ pub(super) fn named(reading: &Reading<'_>) -> Result<Option<Vec<Evidence>>, Fail
     if reading.bundles.is_empty() && reading.signature.is_none() {
         return Ok(None);
     }
-    let mut evidence = Vec::new();
+    let count = reading.bundles.len() + usize::from(reading.signature.is_some());
+    if count > limits::EVIDENCE {
+        let most = limits::EVIDENCE;
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("{count} pieces of evidence were named, at most {most} are looked at"),
+        )
+        .code(ReasonCode::LimitExceeded.as_str())
+        .hint("name only what the policy asks for"));
+    }
+    let mut evidence = Vec::with_capacity(count);
     for path in reading.bundles {
-        evidence.push(asked(path, EvidenceBody::Bundle(read(path)?)));
+        evidence.push(asked(path, read(path, EvidenceBody::Bundle)?));
     }
     if let Some(path) = reading.signature {
-        evidence.push(asked(path, EvidenceBody::Signature(signature(read(path)?))));
+        let body = read(path, |bytes| EvidenceBody::Signature(signature(bytes)))?;
+        evidence.push(asked(path, body));
     }
     Ok(Some(evidence))
 }
@@ -32,8 +43,13 @@ fn asked(path: &Path, body: EvidenceBody) -> Evidence {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    Ok(durable::read(path, limits::BUNDLE)?)
+/// What is too large to be read is a bad piece of evidence, not a bad question.
+fn read(path: &Path, body: impl Fn(Vec<u8>) -> EvidenceBody) -> Result<EvidenceBody, Failure> {
+    match durable::read(path, limits::BUNDLE) {
+        Ok(bytes) => Ok(body(bytes)),
+        Err(error @ FileError::TooLarge { .. }) => Ok(EvidenceBody::Malformed(error.to_string())),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// A bare signature is raw, as OpenSSL writes it, or base64, as cosign does.

@@ -83,6 +83,7 @@ pub async fn gather(
                 None => path.metadata().map_err(|e| unreadable(&path, e))?.is_dir(),
             };
             if folder {
+                super::folder_as(&path, reading.kind)?;
                 model::gather(&path, named, reading, policies, progress).await
             } else {
                 file::gather(&path, named, reading, policies, progress).await

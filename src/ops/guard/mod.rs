@@ -11,6 +11,7 @@ use super::gather::{self, Gathered, Reading};
 use super::verify::{self, Request};
 use super::{Exit, Failure};
 use crate::digest::{Algorithm, Digest};
+use crate::durable::{self, Existing};
 use crate::model::files::Standing;
 use crate::policy::Policy;
 use crate::reference::ArtifactRef;
@@ -119,6 +120,14 @@ pub async fn guard(guard: &Guard<'_>, progress: &dyn Progress) -> Result<Done, F
         }
     }
     Ok(done)
+}
+
+/// Writes a report whole or not at all, in place of an older one.
+///
+/// # Errors
+/// Where it cannot be written; then the older one still stands.
+pub fn write_report(path: &Path, text: &[u8]) -> Result<(), Failure> {
+    Ok(durable::write(path, text, 0o644, Existing::Replace)?)
 }
 
 /// What may be run of a target: what a signature that counts covers, and no evidence.

@@ -5,7 +5,7 @@ use super::rules::Input;
 use super::signatures::untimed;
 use super::{Lookups, View, listed};
 use crate::policy::compile::{AttestationRule, Clause, Policy};
-use crate::statement::predicate::same_family;
+use crate::statement::predicate::{self, same_family};
 use crate::time::Timestamp;
 use crate::verify::{AttestationFact, Reason, ReasonCode};
 
@@ -88,6 +88,18 @@ fn misses(
                 ),
             )
             .hint("attest with a key of one of these authorities, or name this one under from"),
+        ];
+    }
+    // Types of one's own are not known here, and say what they like.
+    if let Ok(known) = predicate::resolve(&attestation.predicate_type)
+        && let Err(error) = known.validate(&attestation.predicate)
+    {
+        return vec![
+            Reason::new(
+                ReasonCode::PredicateInvalid,
+                format!("{origin}: {} by {who}: {error}", rule.kind),
+            )
+            .hint("attest a corrected document; obreia attest says where it departs"),
         ];
     }
     let timed = policy.signed_time() || rule.max_age.is_some();

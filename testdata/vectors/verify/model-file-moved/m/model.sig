@@ -1,0 +1,17 @@
+{
+ "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
+ "verificationMaterial": {
+  "publicKey": {
+   "hint": "E+MebKqkK8JCnuk3j39gT0pcrYsmxPKhtwRdR62SDHw="
+  }
+ },
+ "dsseEnvelope": {
+  "payload": "eyJfdHlwZSI6ICJodHRwczovL2luLXRvdG8uaW8vU3RhdGVtZW50L3YxIiwgInN1YmplY3QiOiBbeyJuYW1lIjogIm0iLCAiZGlnZXN0IjogeyJzaGEyNTYiOiAiZjg5MTVkYTcxMGEzNWVmNzA5ZDc5YWQ0ZTE3ZWFhMmVkYmE2ZGVhMDkyNWEyOTExZmNiZDc1YjEzNmVlOGY4ZiJ9fV0sICJwcmVkaWNhdGVUeXBlIjogImh0dHBzOi8vbW9kZWxfc2lnbmluZy9zaWduYXR1cmUvdjEuMCIsICJwcmVkaWNhdGUiOiB7InNlcmlhbGl6YXRpb24iOiB7Im1ldGhvZCI6ICJmaWxlcyIsICJoYXNoX3R5cGUiOiAic2hhMjU2IiwgImFsbG93X3N5bWxpbmtzIjogZmFsc2V9LCAicmVzb3VyY2VzIjogW3sibmFtZSI6ICJjb25maWcuanNvbiIsICJhbGdvcml0aG0iOiAic2hhMjU2IiwgImRpZ2VzdCI6ICJjYTNkMTYzYmFiMDU1MzgxODI3MjI2MTQwNTY4ZjNiZWY3ZWFhYzE4N2NlYmQ3Njg3OGUwYjYzZTllNDQyMzU2In0sIHsibmFtZSI6ICJzdWIvdm9jYWIudHh0IiwgImFsZ29yaXRobSI6ICJzaGEyNTYiLCAiZGlnZXN0IjogIjg3NDI4ZmM1MjI4MDNkMzEwNjVlN2JjZTNjZjAzZmU0NzUwOTY2MzFlNWUwN2JiZDdhMGZkZTYwYzRjZjI1YzcifSwgeyJuYW1lIjogIndlaWdodHMuYmluIiwgImFsZ29yaXRobSI6ICJzaGEyNTYiLCAiZGlnZXN0IjogIjQwYWZmMmU5ZDJkODkyMmU0N2FmZDQ2NDhlNjk2NzQ5NzE1ODc4NWZiZDFkYTg3MGU3MTEwMjY2YmY5NDQ4ODAifV19fQ==",
+  "payloadType": "application/vnd.in-toto+json",
+  "signatures": [
+   {
+    "sig": "MEUCIEEswk4K5xUO6PzRCtFNJOhbPsO+Ttazne7gzNBG7LC1AiEA1ircfRMBD9RiJYZ+Tb+OCHku7sKIzycAzA+3gmsbznQ="
+   }
+  ]
+ }
+}
