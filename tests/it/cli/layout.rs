@@ -78,7 +78,7 @@ fn at_startup_an_image_must_be_named_by_digest() {
     // What that does not prove is said.
     let out = guard(&format!("oci-layout:store@{digest}"));
     let verdict = out.ok().json()["verdicts"][0].clone();
-    assert_eq!(codes(&verdict, "notes"), ["image-not-proven"]);
+    assert_eq!(codes(&verdict, "notes"), ["mutable", "image-not-proven"]);
 }
 
 #[test]

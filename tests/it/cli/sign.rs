@@ -241,7 +241,7 @@ fn json_results_have_a_schema() {
     let out = run(&scratch, &["app.bin", "-o", "json"], "p256");
     let json = out.ok().json();
     assert_eq!(json["schema"], "obreia.signed/v1");
-    assert_eq!(json["signed"][0]["bundle"], "./app.bin.sigstore.json");
+    assert_eq!(json["signed"][0]["bundle"], "app.bin.sigstore.json");
     assert_eq!(json["signed"][0]["scheme"], "ecdsa-p256-sha256");
     let out = run(&scratch, &["app.bin", "-o", "json"], "p384");
     let json = out.expect_code(2).json();
