@@ -1,5 +1,6 @@
 //! `obreia quickstart`: the whole chain, by running the very commands it prints.
 
+use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -99,18 +100,24 @@ fn run(
         Some(other) => Command::new(other),
         None => return Ok(0),
     };
-    let done = command
+    // One file for both, so that what was said first is shown first.
+    let mut said = tempfile::tempfile().map_err(failed)?;
+    let status = command
         .args(&step.words[1..])
         .current_dir(dir)
         .stdin(Stdio::null())
+        .stdout(said.try_clone().map_err(failed)?)
+        .stderr(said.try_clone().map_err(failed)?)
         .env_remove("OBREIA_CONFIG")
         .env_remove("OBREIA_PASSPHRASE")
-        .output()
+        .status()
         .map_err(failed)?;
-    for text in [&done.stdout, &done.stderr] {
-        for line in String::from_utf8_lossy(text).lines() {
-            output.info(&format!("  {line}"))?;
-        }
+    let mut text = Vec::new();
+    said.rewind()
+        .and_then(|()| said.read_to_end(&mut text))
+        .map_err(failed)?;
+    for line in String::from_utf8_lossy(&text).lines() {
+        output.info(&format!("  {line}"))?;
     }
-    Ok(done.status.code().unwrap_or(-1))
+    Ok(status.code().unwrap_or(-1))
 }

@@ -25,7 +25,7 @@ fn the_whole_chain_and_the_refusal_at_its_end() {
     }
     assert!(scratch.join("run/serving/fetched/config.json").is_file());
     assert!(
-        !scratch.join("run/serving/tampered").exists(),
+        !scratch.join("run/serving-tampered/tampered").exists(),
         "nothing unverified was put in place"
     );
 }

@@ -128,7 +128,9 @@ pub fn prepare(dir: &Path, path: Option<&Path>, now: Timestamp) -> Result<Prepar
 pub struct Prepared {
     /// Its name there.
     pub name: String,
-    /// Its largest file, relative to it.
+    /// Whether it is one file.
+    pub single: bool,
+    /// Its largest file, relative to the folder it is pulled into.
     pub file: String,
     /// A byte in the middle of that file which is not the one written over it.
     pub offset: u64,
@@ -137,6 +139,20 @@ pub struct Prepared {
 /// The steps for the model in the scratch folder.
 pub fn steps(prepared: &Prepared) -> Vec<Step> {
     let model = &prepared.name;
+    // A model that is one file comes out of a layout as a file in a folder.
+    let (fetched, tampered, served) = if prepared.single {
+        (
+            format!("fetched/{model}"),
+            format!("tampered/{model}"),
+            model.clone(),
+        )
+    } else {
+        (
+            "fetched".to_owned(),
+            "tampered".to_owned(),
+            "fetched".to_owned(),
+        )
+    };
     let pass = "--passphrase-file passphrase";
     let target = "--name demo/model";
     vec![
@@ -190,7 +206,7 @@ pub fn steps(prepared: &Prepared) -> Vec<Step> {
         Step::new(
             "start nothing that is not verified",
             &format!(
-                "obreia guard --policy policy.yaml {target} --into serving fetched -- ls serving/fetched"
+                "obreia guard --policy policy.yaml {target} --into serving {fetched} -- ls serving/{served}"
             ),
             0,
         ),
@@ -206,7 +222,7 @@ pub fn steps(prepared: &Prepared) -> Vec<Step> {
         Step::new(
             "and it does not start",
             &format!(
-                "obreia guard --policy policy.yaml {target} --into serving tampered -- ls serving/tampered"
+                "obreia guard --policy policy.yaml {target} --into serving-tampered {tampered} -- ls serving-tampered"
             ),
             126,
         ),
@@ -262,7 +278,12 @@ fn victim(dir: &Path, name: String) -> Result<Prepared, Failure> {
     } else {
         entry.path.clone()
     };
-    Ok(Prepared { name, file, offset })
+    Ok(Prepared {
+        name,
+        single: tree.is_single_file(),
+        file,
+        offset,
+    })
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
