@@ -120,7 +120,11 @@ fn show_checked(checked: &Checked, output: &mut Output) -> Result<Exit, Failure>
                     Severity::Info => (Style::Dim, "note"),
                 };
                 let word = output.paint(style, word);
-                let line = format!("  {word}: {}: {}", finding.field, finding.detail);
+                let line = if finding.detail.contains(&finding.field) {
+                    format!("  {word}: {}", finding.detail)
+                } else {
+                    format!("  {word}: {}: {}", finding.field, finding.detail)
+                };
                 if finding.severity == Severity::Error {
                     output.line(&line)?;
                 } else {

@@ -111,3 +111,151 @@ fn inline(rules: Option<&mut Value>, gathered: &Gathered) {
     map.insert("rego".to_owned(), text.into());
     *rules = Value::Object(map);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::PublicKey;
+    use crate::policy::{Policy, to_yaml};
+    use crate::trust::VersionState;
+
+    const KEYS: [&str; 2] = [
+        "-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaEOVJCFtduYr3xqTxeRWSW32CY/s
+TBNZj4oIUPl8JvhVPJ1TKDPlNcuT4YphSt6t3yOmMvkdQbCj8broX6vijw==
+-----END PUBLIC KEY-----
+",
+        "-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEZxAfzrQG1EbWyCI8LiSB7YgSFXoI
+FNGTyQGKHFc6/H8TQumT9VLS78pUwtv3w7EfKoyFZoP32KrO7nzUy2q6Cw==
+-----END PUBLIC KEY-----
+",
+    ];
+    const URI: &str = "kms://model-sign/prod/acme/fraud";
+
+    /// Two versions of one key.
+    fn gathered(versions: usize) -> Gathered {
+        let version = |number: usize| {
+            let public = PublicKey::from_pem(KEYS[number].as_bytes()).unwrap();
+            let mut key = TrustedKey::bare(public, URI);
+            key.key_id = "one-key".into();
+            key.version = Some(number as u32 + 1);
+            key.state = VersionState::VerifyOnly;
+            key
+        };
+        let mut gathered = Gathered::default();
+        let keys = (0..versions).map(version).collect();
+        gathered.keys.insert(URI.into(), keys);
+        let rego = b"package obreia\n\nallow := true\n".to_vec();
+        gathered.rules.insert("r.rego".into(), rego);
+        gathered
+    }
+
+    fn parse(yaml: &str) -> Document {
+        Document::parse("p.yaml", yaml.as_bytes())
+            .unwrap()
+            .remove(0)
+    }
+
+    #[test]
+    fn two_versions_stay_one_key_and_the_digest_stays() {
+        let document = parse(&format!(
+            "apiVersion: obreia/v1
+kind: VerificationPolicy
+metadata: {{ name: p }}
+spec:
+  match: [{{ kind: model }}]
+  authorities: [{{ name: a, key: {URI:?} }}]
+  attestations: [{{ type: vuln, from: [a], rules: {{ file: r.rego, syntax: v1 }} }}]
+  rules: r.rego
+"
+        ));
+        let gathered = gathered(2);
+        let text = to_yaml(&lock(&document, &gathered).unwrap());
+        assert!(!text.contains("key: "), "{text}");
+        let locked = parse(&text);
+        assert!(locked.wants().is_empty(), "{text}");
+        let locked = Policy::compile(locked, &Gathered::default()).unwrap();
+        let unlocked = Policy::compile(document, &gathered).unwrap();
+        assert_eq!(locked.id, unlocked.id);
+        assert_eq!(locked.authorities(), unlocked.authorities());
+        assert!(locked.has_rules());
+    }
+
+    #[test]
+    fn every_part_of_a_policy_is_part_of_its_digest() {
+        let base = format!(
+            "apiVersion: obreia/v1
+kind: VerificationPolicy
+metadata: {{ name: p }}
+spec:
+  match: [{{ kind: model }}]
+  authorities: [{{ name: a, key: {URI:?} }}]
+"
+        );
+        let digest = |yaml: &str, gathered: &Gathered| {
+            let policy = Policy::compile(parse(yaml), gathered).unwrap();
+            policy.id.digest.unwrap()
+        };
+        let all = gathered(1);
+        let mut seen = vec![digest(&base, &all), digest(&base, &gathered(2))];
+        // A default that is written out is the same policy.
+        assert_eq!(seen[0], digest(&format!("{base}  mode: enforce\n"), &all));
+        for rest in [
+            "  stages: [startup]\n",
+            "  signatures: { formats: [raw] }\n",
+            "  attestations: [{ type: vuln, from: [a] }]\n",
+            "  attestations: [{ type: vuln, from: [a], maxAge: 1d }]\n",
+            "  attestations: [{ type: vuln, from: [a], rules: r.rego }]\n",
+            "  binding: { from: [a], stage: prod }\n",
+            "  binding: { from: [a], repository: prod }\n",
+            "  ignorePaths: [x]\n",
+            "  time: { require: signed }\n",
+            "  rules: r.rego\n",
+            "  rules: { rego: \"package obreia\\nallow := false\" }\n",
+            "  mode: warn\n",
+            "  mutable: allow\n",
+        ] {
+            let new = digest(&format!("{base}{rest}"), &all);
+            assert!(!seen.contains(&new), "{rest}");
+            seen.push(new);
+        }
+        seen.push(digest(&base.replace("name: p", "name: q"), &all));
+        seen.push(digest(&base.replace("kind: model", "kind: image"), &all));
+        let mut changed = all.clone();
+        changed.rules.insert(
+            "r.rego".into(),
+            b"package obreia\nallow := false\n".to_vec(),
+        );
+        seen.push(digest(&format!("{base}  rules: r.rego\n"), &changed));
+        let count = seen.len();
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), count);
+    }
+
+    #[test]
+    fn a_cluster_policy_holds_one_bare_key_only() {
+        let document = parse(&format!(
+            "apiVersion: policy.sigstore.dev/v1beta1
+kind: ClusterImagePolicy
+metadata: {{ name: p }}
+spec:
+  images: [{{ glob: \"**\" }}]
+  authorities: [{{ key: {{ kms: {URI:?} }} }}]
+"
+        ));
+        let err = lock(&document, &gathered(2)).unwrap_err().to_string();
+        assert!(err.contains("2 versions"), "{err}");
+        assert!(lock(&document, &gathered(1)).is_err());
+        let mut bare = Gathered::default();
+        let public = PublicKey::from_pem(KEYS[0].as_bytes()).unwrap();
+        bare.keys
+            .insert(URI.into(), vec![TrustedKey::bare(public, URI)]);
+        let text = to_yaml(&lock(&document, &bare).unwrap());
+        let locked = Policy::compile(parse(&text), &Gathered::default()).unwrap();
+        let unlocked = Policy::compile(document, &bare).unwrap();
+        assert_eq!(locked.id, unlocked.id);
+        assert!(lock(&parse(&text), &Gathered::default()).is_ok());
+    }
+}

@@ -18,6 +18,7 @@ mod keys;
 mod layout;
 mod mlbom;
 mod model;
+mod policy;
 mod predicate;
 mod quickstart;
 mod sbom;

@@ -572,3 +572,34 @@ fn warn_allows_and_says_so_where_nothing_runs() {
         assert_eq!(selected.is_err(), refused, "{stage}");
     }
 }
+
+#[test]
+fn supposed_facts_and_verified_ones_look_alike_to_rules() {
+    let artifact = artifact();
+    let facts = crate::verify::Facts {
+        artifact: artifact.clone(),
+        stage: Stage::Manual,
+        signatures: Vec::new(),
+        attestations: Vec::new(),
+        model: Some(ModelFacts::default()),
+        mutable: true,
+        image: Some(std::collections::BTreeMap::from([(
+            "config".to_owned(),
+            json!({}),
+        )])),
+        now_ns: NOW,
+    };
+    let seen = serde_json::to_value(View::from(&facts)).unwrap();
+    assert_eq!(seen, serde_json::to_value(&facts).unwrap());
+}
+
+#[test]
+fn failed_lookups_and_rules() {
+    let p = policy("  rules: { rego: \"package obreia\\nallow := true\" }\n");
+    let mut scene = Scene::default();
+    allowed(&scene.under(&p));
+    scene.failed = failed();
+    let decision = scene.under(&p);
+    // Rules can test absence, so what was verified never suffices.
+    assert_eq!(decision.outcome, Outcome::Undetermined);
+}

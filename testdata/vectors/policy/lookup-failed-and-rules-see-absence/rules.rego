@@ -1,0 +1,5 @@
+package obreia
+
+default allow := false
+
+allow if count(input.signatures) > 0

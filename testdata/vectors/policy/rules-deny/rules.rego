@@ -1,0 +1,7 @@
+package obreia
+
+default allow := false
+
+allow if count(input.signatures) > 0
+
+deny contains "not on Fridays"

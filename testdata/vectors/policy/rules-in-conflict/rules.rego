@@ -1,0 +1,5 @@
+package obreia
+
+allow := true
+
+allow := false if input.stage

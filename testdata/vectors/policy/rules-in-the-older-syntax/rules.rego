@@ -1,0 +1,7 @@
+package obreia
+
+default allow = false
+
+allow {
+	input.stage == "startup"
+}

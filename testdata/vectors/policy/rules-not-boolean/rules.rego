@@ -1,0 +1,3 @@
+package obreia
+
+allow := "true"
