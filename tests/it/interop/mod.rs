@@ -1,4 +1,5 @@
 //! Against the real parts: what we sign they accept, what they sign we
 //! accept, and what one refuses the other refuses too.
 
+mod cosign;
 mod model_signing;

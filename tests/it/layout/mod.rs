@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod copying;
+mod promotion;
 mod several_at_once;
 
 use std::path::{Path, PathBuf};
