@@ -302,3 +302,24 @@ fn an_ed25519_message_signature_needs_the_bytes() {
     let args = [&digest, "--key", &key, "--bundle", "b.json"];
     denied(&verify(&scratch, &args), "scheme-mismatch");
 }
+
+#[test]
+fn an_envelopes_signature_is_none_over_a_file_of_its_signed_form() {
+    // A file that holds what was signed for an attestation, with that signature beside it.
+    let scratch = blob();
+    let forger = Forger::of("p256");
+    let signed = obreia::dsse::pae(obreia::dsse::IN_TOTO, b"{\"some\": \"statement\"}");
+    scratch.write("app.bin", &signed);
+    scratch.write("b.json", forger.message(&signed));
+    scratch.write("raw.sig", forger.raw(&signed));
+    let key = public("p256");
+    for evidence in [["--bundle", "b.json"], ["--signature", "raw.sig"]] {
+        let args = ["app.bin", "--key", &key];
+        let out = verify(&scratch, &[&args[..], &evidence].concat());
+        denied(&out, "format-not-allowed");
+    }
+    let sign = ["sign", "app.bin", "--key", &private("p256")];
+    let out = scratch.obreia().args(sign).run();
+    assert_ne!(out.code, Some(0), "{out}");
+    assert!(!scratch.join(BUNDLE).exists());
+}
