@@ -37,6 +37,8 @@ pub const MODEL_DEPTH: usize = 64;
 pub const MODEL_PATH: usize = 4_096;
 /// Most pieces of evidence considered for one artifact.
 pub const EVIDENCE: usize = 1_000;
+/// Most bytes of evidence considered for one artifact, together.
+pub const EVIDENCE_BYTES: u64 = 128 << 20;
 /// Largest blob whose foreign pure-Ed25519 message signature is verified, in
 /// bytes: that scheme needs the whole message in memory.
 pub const ED25519_MESSAGE: u64 = 64 << 20;

@@ -73,6 +73,14 @@ impl StoreError {
         }
     }
 
+    pub(super) fn too_many_bytes(place: String) -> Self {
+        Self::TooMany {
+            place,
+            what: "bytes of evidence",
+            limit: usize::try_from(limits::EVIDENCE_BYTES).unwrap_or(usize::MAX),
+        }
+    }
+
     pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::File(FileError::Io { path, source })

@@ -84,6 +84,9 @@ pub enum Format {
     Foreign(String),
     /// It hangs on the subject, or says so, and is not what it says it is.
     Malformed(String),
+    /// It is there and could not be read: a look-up that failed, of this piece
+    /// alone.
+    Unreadable(String),
 }
 
 /// A place that keeps evidence about artifacts.

@@ -5,8 +5,11 @@ use super::{AttestationStore, BoxFuture, Deposit, Format, StoreError, Stored, Su
 use crate::bundle::{Bundle, is_bundle_media_type};
 use crate::limits;
 use crate::oci::{self, Descriptor, Document, Manifest, media_type};
-use crate::source::layout::{Attached, Layout, Referring};
+use crate::source::layout::{Attached, Layout, Referring, Trouble};
 use crate::time::Clock;
+
+/// As many bundles are read of one referrer; every writer known puts one there.
+const MOST_BUNDLES: usize = 4;
 
 /// Evidence in an OCI layout: referrers of the manifest that it is about.
 #[derive(Clone)]
@@ -60,8 +63,21 @@ impl AttestationStore for Referrers {
                 let digest = one.descriptor.digest;
                 about.iter().all(|other| other.descriptor.digest != digest)
             };
+            let mut bytes = 0;
             for referring in about.iter().chain(graph.unreadable().iter().filter(told)) {
+                let from = found.len();
                 self.read(referring, &mut found);
+                bytes += found[from..]
+                    .iter()
+                    .map(|f| f.bytes.len() as u64)
+                    .sum::<u64>();
+                if found.len() > limits::EVIDENCE || bytes > limits::EVIDENCE_BYTES {
+                    break;
+                }
+            }
+            if bytes > limits::EVIDENCE_BYTES {
+                let place = self.layout.origin(&subject.digest);
+                return Err(StoreError::too_many_bytes(place));
             }
             if found.len() > limits::EVIDENCE {
                 let place = self.layout.origin(&subject.digest);
@@ -99,7 +115,12 @@ impl Referrers {
             Ok(Document::Manifest(manifest)) => manifest,
             // An index that is about the image is of no format that signs.
             Ok(Document::Index(_)) => return,
-            Err(why) => return told(Vec::new(), Format::Malformed(why.clone())),
+            Err(Trouble::Malformed(why)) => {
+                return told(Vec::new(), Format::Malformed(why.clone()));
+            }
+            Err(Trouble::Unreadable(why)) => {
+                return told(Vec::new(), Format::Unreadable(why.clone()));
+            }
         };
         if let Some((tag, what)) = &referring.legacy {
             let name = format!("{what} (tag {tag})");
@@ -109,9 +130,12 @@ impl Referrers {
         if let Some(name) = foreign(manifest) {
             told(Vec::new(), Format::Foreign(name.to_owned()));
         } else if manifest.layers.iter().any(|layer| is_bundle(&layer)) {
-            for layer in manifest.layers.iter().filter(is_bundle) {
+            for layer in manifest.layers.iter().filter(is_bundle).take(MOST_BUNDLES) {
                 match self.layout.read_blob(layer, limits::BUNDLE) {
                     Ok(bytes) => told(bytes, Format::Bundle),
+                    Err(error) if error.is_unread() => {
+                        told(Vec::new(), Format::Unreadable(error.to_string()));
+                    }
                     Err(error) => told(Vec::new(), Format::Malformed(error.to_string())),
                 }
             }

@@ -186,22 +186,34 @@ fn list(subject: &Path) -> Result<Vec<Untrusted>, StoreError> {
         }
     }
     paths.sort();
-    paths.iter().map(|path| read(path)).collect()
+    let mut bytes = 0;
+    let mut found = Vec::with_capacity(paths.len());
+    for path in &paths {
+        let piece = read(path);
+        bytes += piece.bytes.len() as u64;
+        if bytes > limits::EVIDENCE_BYTES {
+            return Err(StoreError::too_many_bytes(
+                place.folder.display().to_string(),
+            ));
+        }
+        found.push(piece);
+    }
+    Ok(found)
 }
 
 /// A file that is no readable bundle by its kind or size is told as malformed;
-/// one that may be read by others and not by us is an error.
-fn read(path: &Path) -> Result<Untrusted, StoreError> {
+/// one that cannot be read, a link to nothing too, is told as that.
+fn read(path: &Path) -> Untrusted {
     let (bytes, format) = match durable::read(path, limits::BUNDLE) {
         Ok(bytes) => (bytes, Format::Bundle),
         Err(error @ (FileError::TooLarge { .. } | FileError::NotAFile(_))) => {
             (Vec::new(), Format::Malformed(error.to_string()))
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => (Vec::new(), Format::Unreadable(error.to_string())),
     };
-    Ok(Untrusted {
+    Untrusted {
         origin: path.display().to_string(),
         bytes,
         format,
-    })
+    }
 }

@@ -98,7 +98,7 @@ pub async fn pull(
             let kept = match one.format {
                 Format::Bundle => keep(&beside, &one.bytes, &digest).await,
                 Format::Foreign(what) => Err(what),
-                Format::Malformed(why) => Err(why),
+                Format::Malformed(why) | Format::Unreadable(why) => Err(why),
             };
             match kept {
                 Ok(Some(origin)) => pulled.evidence.push(origin),

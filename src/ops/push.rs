@@ -189,7 +189,7 @@ async fn attach(
             Err(error) => return Err(error.into()),
         },
         Format::Foreign(what) => what,
-        Format::Malformed(why) => why,
+        Format::Malformed(why) | Format::Unreadable(why) => why,
     };
     pushed.left.push(format!("{}: {why}", one.origin));
     Ok(())

@@ -149,7 +149,9 @@ fn evidence(one: &Untrusted, verdict: Option<&Verdict>) -> Branch {
     match &one.format {
         Format::Bundle => held(&mut branch, &one.bytes, &one.origin, verdict),
         Format::Foreign(what) => branch.what.clone_from(what),
-        Format::Malformed(why) => branch.unreadable = Some(why.clone()),
+        Format::Malformed(why) | Format::Unreadable(why) => {
+            branch.unreadable = Some(why.clone());
+        }
     }
     branch
 }

@@ -69,21 +69,36 @@ pub(super) async fn kept(
     subject: &Subject,
 ) -> (Vec<Evidence>, Vec<Reason>) {
     match store.list(subject).await {
-        Ok(found) => (found.into_iter().map(evidence).collect(), Vec::new()),
+        Ok(found) => sort(found),
         Err(error) => (Vec::new(), vec![failed(&error)]),
     }
 }
 
-fn evidence(found: Untrusted) -> Evidence {
-    Evidence {
-        origin: found.origin,
-        body: match found.format {
-            Format::Bundle => EvidenceBody::Bundle(found.bytes),
+/// Evidence apart from what is there and could not be read: each of the latter
+/// is a look-up that failed, for nobody knows what it would have said.
+fn sort(found: Vec<Untrusted>) -> (Vec<Evidence>, Vec<Reason>) {
+    let (mut evidence, mut failed) = (Vec::new(), Vec::new());
+    for one in found {
+        let body = match one.format {
+            Format::Bundle => EvidenceBody::Bundle(one.bytes),
             Format::Foreign(what) => EvidenceBody::Foreign(what),
             Format::Malformed(why) => EvidenceBody::Malformed(why),
-        },
-        asked: false,
+            Format::Unreadable(why) => {
+                let told = Reason::new(
+                    ReasonCode::EvidenceUnreadable,
+                    format!("{}: {why}", one.origin),
+                );
+                failed.push(told.hint("make it readable, or remove what leads to nothing"));
+                continue;
+            }
+        };
+        evidence.push(Evidence {
+            origin: one.origin,
+            body,
+            asked: false,
+        });
     }
+    (evidence, failed)
 }
 
 fn failed(error: &StoreError) -> Reason {

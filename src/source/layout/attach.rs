@@ -107,7 +107,7 @@ impl Layout {
     }
 }
 
-fn has_layers_of(document: &Result<Document, String>, referrer: &Referrer) -> bool {
+fn has_layers_of<E>(document: &Result<Document, E>, referrer: &Referrer) -> bool {
     let Ok(Document::Manifest(known)) = document else {
         return false;
     };

@@ -173,7 +173,10 @@ impl Walk<'_> {
                         node.referrers.push(about);
                     }
                 }
-                Err(why) => node.unreadable.push(Unreadable { digest, why }),
+                Err(why) => node.unreadable.push(Unreadable {
+                    digest,
+                    why: why.to_string(),
+                }),
             }
         }
         Ok(())

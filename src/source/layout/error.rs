@@ -143,6 +143,15 @@ pub enum LayoutError {
 }
 
 impl LayoutError {
+    /// Whether something could not be read, so that nothing is known of it:
+    /// neither that it is malformed nor what it would have said.
+    pub const fn is_unread(&self) -> bool {
+        matches!(
+            self,
+            Self::Io { .. } | Self::File(_) | Self::BlobMissing { .. } | Self::NotRegular(_)
+        )
+    }
+
     pub(super) fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |error| Self::Io { what, path, error }

@@ -1,6 +1,7 @@
 //! What hangs on what, as one reading of the layout shows it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::fs;
 use std::io::Read;
 
@@ -18,9 +19,36 @@ pub struct Referring {
     pub descriptor: Descriptor,
     /// The manifest, or why it is none: missing, changed, malformed, or about
     /// something else than the list that led to it says.
-    pub document: Result<Document, String>,
+    pub document: Result<Document, Trouble>,
     /// The tag that led to it, where cosign put it under one before referrers.
     pub legacy: Option<(String, &'static str)>,
+}
+
+/// Why there is no manifest where one is listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// It was read, and is not what it should be.
+    Malformed(String),
+    /// It could not be read: nothing is known of it.
+    Unreadable(String),
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(why) | Self::Unreadable(why) => f.write_str(why),
+        }
+    }
+}
+
+impl From<LayoutError> for Trouble {
+    fn from(error: LayoutError) -> Self {
+        if error.is_unread() {
+            Self::Unreadable(error.to_string())
+        } else {
+            Self::Malformed(error.to_string())
+        }
+    }
 }
 
 /// The referrers of every manifest of a layout.
@@ -67,11 +95,14 @@ impl Layout {
                 }
                 // A layout may list images whose blobs lie elsewhere; what calls
                 // itself an artifact could be evidence, so it is never passed over.
-                Err(error) if entry.artifact_type.is_some() => graph.unreadable.push(Referring {
-                    descriptor: entry.clone(),
-                    document: Err(error.to_string()),
-                    legacy: None,
-                }),
+                Err(LayoutError::BlobMissing { .. }) if entry.artifact_type.is_none() => {}
+                Err(error) if entry.artifact_type.is_some() || error.is_unread() => {
+                    graph.unreadable.push(Referring {
+                        descriptor: entry.clone(),
+                        document: Err(error.into()),
+                        legacy: None,
+                    });
+                }
                 Err(_) => {}
             }
         }
@@ -174,10 +205,10 @@ impl Graph<'_> {
                     entries.extend(index.manifests);
                     continue;
                 }
-                Ok((Document::Manifest(_), _)) => {
-                    "the fallback tag leads to a manifest, not to an index".to_owned()
-                }
-                Err(error) => error.to_string(),
+                Ok((Document::Manifest(_), _)) => Trouble::Malformed(
+                    "the fallback tag leads to a manifest, not to an index".to_owned(),
+                ),
+                Err(error) => error.into(),
             };
             found.push(Referring {
                 descriptor: at.clone(),
@@ -188,18 +219,17 @@ impl Graph<'_> {
         entries
     }
 
-    fn read_about(&self, at: &Descriptor, subject: &Digest) -> Result<Document, String> {
-        let (document, _) = self
-            .layout
-            .read_document(at)
-            .map_err(|error| error.to_string())?;
+    fn read_about(&self, at: &Descriptor, subject: &Digest) -> Result<Document, Trouble> {
+        let (document, _) = self.layout.read_document(at)?;
         match document.subject() {
             Some(found) if found.digest == *subject => Ok(document),
-            Some(found) => Err(format!(
+            Some(found) => Err(Trouble::Malformed(format!(
                 "listed as about {subject}, its subject is {}",
                 found.digest
-            )),
-            None => Err(format!("listed as about {subject}, it has no subject")),
+            ))),
+            None => Err(Trouble::Malformed(format!(
+                "listed as about {subject}, it has no subject"
+            ))),
         }
     }
 
@@ -210,7 +240,7 @@ impl Graph<'_> {
                 .layout
                 .read_document(at)
                 .map(|(document, _)| document)
-                .map_err(|error| error.to_string()),
+                .map_err(Trouble::from),
             legacy: Some((tag, what)),
         }
     }
@@ -236,9 +266,9 @@ impl Graph<'_> {
             else {
                 continue;
             };
-            let Ok((mut file, size)) = open_regular(&entry.path()) else {
-                continue;
-            };
+            // What cannot be opened may be a referrer: looking through the
+            // blobs is a look-up, and it failed.
+            let (mut file, size) = open_regular(&entry.path())?;
             let mut first = [0];
             if size > limits::MANIFEST || file.read(&mut first).unwrap_or(0) == 0 || first != *b"{"
             {

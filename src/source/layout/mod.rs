@@ -23,7 +23,7 @@ pub use attach::Attached;
 pub use blob::BlobReader;
 pub use closure::{Node, Piece, Role, Unreadable};
 pub use error::LayoutError;
-pub use graph::{Graph, Referring};
+pub use graph::{Graph, Referring, Trouble};
 pub use transfer::Moved;
 
 use crate::digest::Digest;

@@ -19,6 +19,7 @@ mod sign;
 mod signatures;
 mod terminal;
 mod verify;
+mod ways_around;
 
 use std::path::PathBuf;
 

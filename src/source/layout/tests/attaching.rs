@@ -207,6 +207,7 @@ fn malformed_referrers_are_told_and_never_passed_over() {
     let why: Vec<_> = found
         .iter()
         .filter_map(|r| r.document.as_ref().err())
+        .map(ToString::to_string)
         .collect();
     assert_eq!(why.len(), 2, "{why:?}");
     assert!(why.iter().any(|w| w.contains("is missing")), "{why:?}");

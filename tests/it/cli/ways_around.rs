@@ -1,0 +1,387 @@
+//! Ways around a verdict that somebody thought of, each closed.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use obreia::crypto::sha256;
+use serde_json::{Value, json};
+
+use super::{public, sign};
+use crate::harness::{Obreia, Scratch};
+
+const SCRIPT: &str = "#!/bin/sh\necho STARTED\n";
+
+fn script(scratch: &Scratch, path: &str, text: &str) {
+    let path = scratch.write(path, text);
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+fn policy(scratch: &Scratch, spec: &str) {
+    scratch.write(
+        "policy.yaml",
+        format!(
+            "apiVersion: obreia/v1\nkind: VerificationPolicy\nmetadata: {{ name: p }}\nspec:\n  authorities:\n    - {{ name: a, key: {:?} }}\n{spec}",
+            public("p256")
+        ),
+    );
+}
+
+fn put_blob(scratch: &Scratch, layout: &str, bytes: &[u8]) -> Value {
+    let digest = sha256(bytes);
+    scratch.write(format!("{layout}/blobs/sha256/{}", digest.hex()), bytes);
+    json!({"digest": digest, "size": bytes.len()})
+}
+
+/// A signed file, wrapped in a manifest that a container runtime would run.
+#[test]
+fn a_signed_file_does_not_vouch_for_a_manifest_around_it() {
+    let scratch = Scratch::new();
+    scratch.write("file.tar", b"signed bytes");
+    sign(&scratch, "file.tar", "p256");
+    scratch
+        .obreia()
+        .args(["push", "file.tar", "oci-layout:l:v1"])
+        .run()
+        .ok();
+    let index: Value = serde_json::from_slice(&scratch.read("l/index.json")).unwrap();
+    let tagged = index["manifests"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|m| m["annotations"]["org.opencontainers.image.ref.name"] == "v1");
+    let digest = tagged.unwrap()["digest"].as_str().unwrap().to_owned();
+    let hex = digest.strip_prefix("sha256:").unwrap();
+    let mut manifest: Value =
+        serde_json::from_slice(&scratch.read(format!("l/blobs/sha256/{hex}"))).unwrap();
+    let verify = |digest: &str| {
+        scratch
+            .obreia()
+            .args([
+                "verify",
+                &format!("oci-layout:l@{digest}"),
+                "--key",
+                &public("p256"),
+            ])
+            .args(["--bundle", "file.tar.sigstore.json"])
+            .run()
+    };
+    verify(&digest).ok();
+    // The same manifest is no image to a policy about images: only its digest counts there.
+    policy(
+        &scratch,
+        "  match: [ { kind: image, name: app } ]\n  signatures: { from: [a] }\n",
+    );
+    scratch
+        .obreia()
+        .args([
+            "verify",
+            &format!("oci-layout:l@{digest}"),
+            "--policy",
+            "policy.yaml",
+        ])
+        .args(["--name", "app", "--bundle", "file.tar.sigstore.json"])
+        .run()
+        .expect_code(1)
+        .stdout_has("digest-mismatch");
+    let config = br#"{"config":{"Entrypoint":["sh","-c","curl evil"]},"rootfs":{"type":"layers","diff_ids":[]}}"#;
+    let mut descriptor = put_blob(&scratch, "l", config);
+    descriptor["mediaType"] = "application/vnd.oci.image.config.v1+json".into();
+    manifest["config"] = descriptor;
+    manifest["layers"][0]["mediaType"] = "application/vnd.oci.image.layer.v1.tar".into();
+    let evil = put_blob(&scratch, "l", manifest.to_string().as_bytes());
+    let evil = evil["digest"].as_str().unwrap();
+    verify(evil).expect_code(1).stdout_has("digest-mismatch");
+}
+
+#[test]
+fn with_a_copy_the_original_is_never_what_runs() {
+    let scratch = Scratch::new();
+    // The script tells which file its interpreter was given.
+    script(
+        &scratch,
+        "app/run.sh",
+        "#!/bin/sh\nreadlink \"$0\" | sed 's,.*/\\(copy\\)/.*,STARTED from \\1,'\n",
+    );
+    sign(&scratch, "app", "p256");
+    scratch
+        .obreia()
+        .args([
+            "guard",
+            "--key",
+            &public("p256"),
+            "--into",
+            "copy",
+            "app",
+            "--",
+            "app/run.sh",
+        ])
+        .run()
+        .ok()
+        .stdout_has("STARTED from copy");
+}
+
+#[test]
+fn a_word_found_through_path_and_a_link_are_inside_too() {
+    let scratch = Scratch::new();
+    script(&scratch, "app/tool", SCRIPT);
+    sign(&scratch, "app", "p256");
+    // Added after signing, and allowed to stand there: nothing that may be run.
+    script(&scratch, "app/extra", "#!/bin/sh\necho PWNED\n");
+    symlink(scratch.join("app/extra"), scratch.join("elsewhere")).unwrap();
+    let path = format!("{}:/usr/bin:/bin", scratch.join("app").display());
+    let guard = |program: &str| {
+        Obreia::in_scratch(&scratch)
+            .args([
+                "guard",
+                "--key",
+                &public("p256"),
+                "--ignore-path",
+                "extra",
+                "app",
+            ])
+            .args(["--", program])
+            .env("PATH", &path)
+            .run()
+    };
+    guard("tool").ok().stdout_has("STARTED");
+    for program in ["extra", "app/extra", "./elsewhere", "app/../app/extra"] {
+        guard(program)
+            .expect_code(126)
+            .stderr_has("is not what was verified")
+            .stdout_lacks("PWNED");
+    }
+}
+
+#[test]
+fn evidence_that_cannot_be_read_is_no_absence() {
+    let scratch = Scratch::new();
+    scratch.write("f", b"bytes");
+    sign(&scratch, "f", "p256");
+    scratch
+        .obreia()
+        .args(["push", "f", "oci-layout:l:v1"])
+        .run()
+        .ok();
+    let verify = || {
+        scratch
+            .obreia()
+            .args(["verify", "oci-layout:l:v1", "--key", &public("p256")])
+            .run()
+    };
+    verify().ok();
+    // A folder in the bundle's place: nobody knows what it would have said.
+    let bundle = sha256(&scratch.read("f.sigstore.json")).hex();
+    let blob = scratch.join(format!("l/blobs/sha256/{bundle}"));
+    fs::remove_file(&blob).unwrap();
+    fs::create_dir(&blob).unwrap();
+    verify().expect_code(4).stdout_has("evidence-unreadable");
+    fs::remove_dir(&blob).unwrap();
+    verify().expect_code(4).stdout_has("evidence-unreadable");
+}
+
+#[test]
+fn a_link_to_nothing_beside_the_artifact_hides_no_signature() {
+    let scratch = Scratch::new();
+    scratch.write("f", b"bytes");
+    sign(&scratch, "f", "p256");
+    symlink("nothing", scratch.join("f.x.sigstore.json")).unwrap();
+    scratch
+        .obreia()
+        .args(["verify", "f", "--key", &public("p256")])
+        .run()
+        .ok();
+    fs::remove_file(scratch.join("f.sigstore.json")).unwrap();
+    scratch
+        .obreia()
+        .args(["verify", "f", "--key", &public("p256")])
+        .run()
+        .expect_code(4)
+        .stdout_has("evidence-unreadable");
+}
+
+#[test]
+fn an_envelopes_signed_form_is_neither_signed_nor_believed() {
+    let scratch = Scratch::new();
+    scratch.write("model/a", b"a");
+    sign(&scratch, "model", "p256");
+    scratch
+        .obreia()
+        .args(["inspect", "model/model.sig", "--extract", "parts"])
+        .run()
+        .ok();
+    let pae = scratch.read("parts/pae");
+    scratch.write("pae.bin", &pae);
+    scratch
+        .obreia()
+        .args(["sign", "pae.bin", "--key", &super::private("p256")])
+        .run()
+        .expect_code(2)
+        .stderr_has("signed form of an envelope");
+    // The model's signature is over exactly these bytes.
+    scratch
+        .obreia()
+        .args([
+            "verify",
+            "pae.bin",
+            "--key",
+            &public("p256"),
+            "--signature",
+            "parts/signature.der",
+        ])
+        .run()
+        .expect_code(1)
+        .stdout_has("format-not-allowed");
+}
+
+#[test]
+fn a_name_makes_no_file_evidence() {
+    let scratch = Scratch::new();
+    scratch.write("model/a", b"a");
+    scratch
+        .obreia()
+        .args([
+            "sign",
+            "model",
+            "--key",
+            &super::private("p256"),
+            "--output",
+            "m.sig",
+        ])
+        .run()
+        .ok();
+    script(&scratch, "model/model.sig", "#!/bin/sh\necho PWNED\n");
+    scratch
+        .obreia()
+        .args([
+            "guard",
+            "--key",
+            &public("p256"),
+            "--bundle",
+            "m.sig",
+            "model",
+            "--",
+            "model/model.sig",
+        ])
+        .run()
+        .expect_code(126)
+        .stderr_has("unsigned-files")
+        .stdout_lacks("PWNED");
+}
+
+#[test]
+fn an_attestation_covers_nothing_that_the_identity_leaves_out() {
+    let scratch = Scratch::new();
+    scratch.write("model/a", b"a");
+    scratch.write("p.json", b"{}");
+    scratch
+        .obreia()
+        .args([
+            "attest",
+            "model",
+            "--type",
+            "https://example.com/x",
+            "--predicate",
+            "p.json",
+        ])
+        .args(["--key", &super::private("p256")])
+        .run()
+        .ok();
+    policy(
+        &scratch,
+        "  match: [ { kind: model, name: m } ]\n  mutable: allow\n  signatures: { from: [a], threshold: 0 }\n  attestations: [ { type: \"https://example.com/x\", from: [a] } ]\n",
+    );
+    let guard = || {
+        scratch
+            .obreia()
+            .args(["guard", "--policy", "policy.yaml", "--name", "m", "model"])
+            .run()
+    };
+    guard().ok();
+    scratch.write("model/.git/hooks/x.py", b"evil");
+    guard().expect_code(1).stdout_has("unsigned-files");
+}
+
+#[test]
+fn a_model_of_ignored_files_alone_has_no_identity() {
+    let scratch = Scratch::new();
+    scratch.write("model/.github/x", b"a");
+    scratch
+        .obreia()
+        .args([
+            "attest",
+            "model",
+            "--type",
+            "https://example.com/x",
+            "--predicate",
+            "model/.github/x",
+        ])
+        .args(["--key", &super::private("p256")])
+        .run()
+        .expect_code(2);
+    scratch
+        .obreia()
+        .args(["verify", "model", "--key", &public("p256")])
+        .run()
+        .expect_code(2)
+        .stderr_has("no file that counts");
+}
+
+#[test]
+fn a_verification_summary_is_no_mere_attestation() {
+    let scratch = Scratch::new();
+    scratch.write("f", b"bytes");
+    policy(
+        &scratch,
+        "  match: [ { kind: blob, name: f } ]\n  signatures: { from: [a] }\n  attestations: [ { type: vsa, from: [a] } ]\n",
+    );
+    scratch
+        .obreia()
+        .args(["verify", "f", "--policy", "policy.yaml"])
+        .run()
+        .expect_code(3)
+        .stderr_has("spec.binding");
+}
+
+#[test]
+fn what_others_wrote_cannot_repaint_the_terminal() {
+    let scratch = Scratch::new();
+    scratch.write("f", b"bytes");
+    scratch.write("f.sigstore.json", b"{\"\\u001b[2JALLOWED\": 1}");
+    let output = scratch
+        .obreia()
+        .args(["verify", "f", "--key", &public("p256")])
+        .run();
+    output
+        .expect_code(1)
+        .stdout_lacks("\u{1b}")
+        .stderr_lacks("\u{1b}");
+}
+
+#[test]
+fn a_configuration_that_everybody_may_write_does_not_hold() {
+    let scratch = Scratch::new();
+    scratch.write("f", b"bytes");
+    sign(&scratch, "f", "p256");
+    policy(
+        &scratch,
+        "  match: [ { kind: blob, name: f } ]\n  signatures: { from: [a] }\n",
+    );
+    let toml = scratch.write(
+        "obreia.toml",
+        b"version = 1\n[policy]\nfiles = [\"policy.yaml\"]\n",
+    );
+    scratch.obreia().args(["verify", "f"]).run().ok();
+    fs::set_permissions(&toml, fs::Permissions::from_mode(0o666)).unwrap();
+    scratch
+        .obreia()
+        .args(["verify", "f"])
+        .run()
+        .expect_code(3)
+        .stderr_has("everybody may write it");
+    // Named by the user it is his choice.
+    scratch
+        .obreia()
+        .args(["verify", "f", "--config", "obreia.toml"])
+        .run()
+        .ok();
+}
