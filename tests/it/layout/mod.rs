@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod copying;
+mod full_disk;
 mod promotion;
 mod several_at_once;
 

@@ -1,6 +1,6 @@
 //! Signed, pushed, verified where it lies, promoted.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{attestation, blob, run};
 use crate::harness::{Output, Scratch, peer};
@@ -207,4 +207,83 @@ fn a_strangers_referrer_is_carried_along_and_changes_nothing() {
     run(&scratch, ["tree", "oci-layout:production:live"])
         .ok()
         .stdout_has("https://example.acme/eval/v1");
+}
+
+/// An index of two images in `staging`, tagged `both`; the images' digests.
+fn index_of_two(scratch: &Scratch) -> [String; 2] {
+    let layout = obreia::source::layout::Layout::open(scratch.join("staging")).unwrap();
+    let put = |media_type: &str, value: Value| {
+        let media_type = format!("application/vnd.oci.image.{media_type}.v1+json");
+        layout
+            .put_blob(&media_type, value.to_string().as_bytes())
+            .unwrap()
+    };
+    let images = ["amd64", "arm64"].map(|architecture| {
+        let config = put(
+            "config",
+            json!({"os": "linux", "architecture": architecture}),
+        );
+        let manifest = json!({"schemaVersion": 2, "config": config, "layers": [],
+            "mediaType": "application/vnd.oci.image.manifest.v1+json"});
+        put("manifest", manifest)
+    });
+    let index = put(
+        "index",
+        json!({"schemaVersion": 2, "manifests": images,
+            "mediaType": "application/vnd.oci.image.index.v1+json"}),
+    );
+    layout.tag("both", &index).unwrap();
+    images.map(|image| image.digest.to_string())
+}
+
+#[test]
+fn an_index_is_signed_with_its_children_and_moves_whole() {
+    let scratch = staged();
+    let children = index_of_two(&scratch);
+    let sign = [
+        "sign",
+        "oci-layout:staging:both",
+        "--recursive",
+        "--key",
+        "k.pem",
+    ];
+    run(&scratch, sign).ok();
+    let args = [
+        "promote",
+        "oci-layout:staging:both",
+        "oci-layout:production",
+        "--key",
+        "k.pub",
+    ];
+    run(&scratch, args).ok();
+    for child in &children {
+        let child = format!("oci-layout:production@{child}");
+        run(&scratch, ["verify", &child, "--key", "k.pub"]).ok();
+    }
+    run(&scratch, ["tree", "oci-layout:production:both"])
+        .ok()
+        .stdout_has("image index  both")
+        .stdout_has("holds: image  linux/amd64")
+        .stdout_has("holds: image  linux/arm64");
+}
+
+#[test]
+fn an_index_whose_child_is_missing_is_not_promoted() {
+    let scratch = staged();
+    let children = index_of_two(&scratch);
+    run(
+        &scratch,
+        ["sign", "oci-layout:staging:both", "--key", "k.pem"],
+    )
+    .ok();
+    std::fs::remove_file(blob(&scratch, "staging", &children[1])).unwrap();
+    let args = [
+        "promote",
+        "oci-layout:staging:both",
+        "oci-layout:production",
+        "--key",
+        "k.pub",
+    ];
+    run(&scratch, args).expect_code(2).stderr_has(&children[1]);
+    assert!(!scratch.join("production").exists());
 }
