@@ -416,7 +416,14 @@ fn attestations_by_type_and_authority() {
         json!({}),
     ));
     denied(&scene.under(&p), &["key-not-trusted"]);
+    // One that breaks its own type does not count either, and is the nearer miss.
     scene.attestations.push(attestation("ci", SLSA, json!({})));
+    denied(&scene.under(&p), &["predicate-invalid", "key-not-trusted"]);
+    let provenance = json!({
+        "buildDefinition": {"buildType": "https://ci.example/build", "externalParameters": {}},
+        "runDetails": {"builder": {"id": "https://ci.example/runner"}},
+    });
+    scene.attestations.push(attestation("ci", SLSA, provenance));
     allowed(&scene.under(&p));
     // An attestation never stands in for a signature.
     scene.signatures.clear();
@@ -445,7 +452,11 @@ fn age_needs_a_trusted_time() {
     let p = policy("  attestations: [{ type: cyclonedx, from: [ci], maxAge: 30d }]\n");
     let day = 86_400_000_000_000;
     let mut scene = Scene {
-        attestations: vec![attestation("ci", "https://cyclonedx.org/bom", json!({}))],
+        attestations: vec![attestation(
+            "ci",
+            "https://cyclonedx.org/bom",
+            json!({"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1}),
+        )],
         ..Scene::default()
     };
     denied(&scene.under(&p), &["time-untrusted"]);
