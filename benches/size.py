@@ -1,0 +1,34 @@
+"""How large the released binaries are: profile `dist`, stripped."""
+
+import os
+import subprocess
+import sys
+
+from measure import ROOT, Row, write
+
+MIB = 1_000_000
+
+
+def built(folder: str, *flags: str) -> float:
+    """Builds into a folder of its own, and tells the size in MB."""
+    target = ROOT / "target" / folder
+    command = ["cargo", "build", "--quiet", "--locked", "--profile", "dist", *flags]
+    subprocess.run(command, check=True, cwd=ROOT, env={**os.environ, "CARGO_TARGET_DIR": str(target)})
+    return (target / "dist" / "obreia").stat().st_size / MIB
+
+
+def main() -> bool:
+    full = built("dist-full", "--features", "full")
+    verify = built("dist-verify", "--no-default-features", "--features", "verify")
+    return write(
+        "size",
+        "scripts/bench size",
+        [
+            Row("everything (`--features full`)", f"{full:.1f} MB", "", full, 20, " MB"),
+            Row("only verification (`--no-default-features --features verify`)", f"{verify:.1f} MB", "", verify, 8, " MB"),
+        ],
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(0 if main() else 1)
