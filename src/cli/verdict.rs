@@ -42,6 +42,13 @@ pub(super) fn print(verdict: &Verdict, explain: bool, output: &mut Output) -> Re
     for note in &verdict.notes {
         print_reason("├─ ", "│  ", Style::Yellow, note, output)?;
     }
+    if explain {
+        // What a piece of evidence tells itself below is not told twice.
+        let told = |near: &&String| verdict.evidence.iter().any(|e| e.near_miss.contains(near));
+        for near in verdict.nearest.iter().filter(|near| !told(near)) {
+            output.line(&format!("├─ nearest miss: {}", visible(near)))?;
+        }
+    }
     if verdict.evidence.is_empty() {
         return output.line("└─ evidence: none found");
     }

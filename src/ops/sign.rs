@@ -15,12 +15,14 @@ use crate::digest::{Algorithm, Digest, Identity};
 use crate::dsse::{self, Envelope};
 use crate::durable::{self, Existing};
 use crate::keys::{Key, SignInput};
+use crate::limits;
 use crate::model::files::{HashRequest, HashedFile};
 use crate::model::ignore::IgnoreRules;
 use crate::model::manifest::{Method, ModelManifest};
 use crate::model::{files, oms};
 use crate::oci::{Descriptor, cosign_sign_statement};
 use crate::reference::{ArtifactRef, PathKind, Select};
+use crate::sbom;
 use crate::source::file::RegularFile;
 use crate::source::layout::Layout;
 use crate::source::tree::{Symlinks, Tree, TreeOptions, place_inside};
@@ -124,7 +126,16 @@ struct Signing<'a> {
 impl Signing<'_> {
     async fn file(&self, path: &Path, progress: &dyn Progress) -> Result<SignedArtifact, Failure> {
         let file = RegularFile::open(path)?;
-        refuse_envelope(&file)?;
+        let start = start_of(&file)?;
+        refuse_envelope(&file, &start)?;
+        let kind = match self.request.kind {
+            Some(kind) => kind,
+            None if sbom::looks_like_one(&start) => ArtifactKind::Sbom,
+            None => ArtifactKind::Blob,
+        };
+        if kind == ArtifactKind::Sbom {
+            check_sbom(path)?;
+        }
         let scheme_hash = self.key.scheme().hash();
         // Pure Ed25519 cannot stream a file, and a message signature has no
         // place for annotations: both sign a statement about the digest.
@@ -146,7 +157,7 @@ impl Signing<'_> {
             }
         };
         let stored = self.keep_beside(path, &bundle).await?;
-        Ok(self.report(ArtifactKind::Blob, Identity::Content(sha256), stored))
+        Ok(self.report(kind, Identity::Content(sha256), stored))
     }
 
     async fn model(&self, path: &Path, progress: &dyn Progress) -> Result<SignedArtifact, Failure> {
@@ -353,16 +364,8 @@ fn digest(digests: &[Digest], algorithm: Algorithm) -> Result<Digest, Failure> {
 
 /// A file that is an envelope's signed form would get a signature that makes
 /// that envelope valid, whatever it says.
-fn refuse_envelope(file: &RegularFile) -> Result<(), Failure> {
-    let mut start = [0; dsse::PAE_START.len()];
-    let got = file.read_at(0, &mut start).map_err(|e| {
-        Failure::new(
-            Exit::Undetermined,
-            format!("cannot read {}", file.path().display()),
-        )
-        .cause(e)
-    })?;
-    if &start[..got] == dsse::PAE_START {
+fn refuse_envelope(file: &RegularFile, start: &[u8]) -> Result<(), Failure> {
+    if start.starts_with(dsse::PAE_START) {
         return Err(Failure::new(
             Exit::Usage,
             format!(
@@ -373,6 +376,43 @@ fn refuse_envelope(file: &RegularFile) -> Result<(), Failure> {
         .hint("sign an archive of it, or attest what the envelope says with obreia attest"));
     }
     Ok(())
+}
+
+/// The first bytes of a file: enough to tell an SBOM or an envelope's signed form.
+fn start_of(file: &RegularFile) -> Result<Vec<u8>, Failure> {
+    let mut start = vec![0; 64 << 10];
+    let mut filled = 0;
+    while filled < start.len() {
+        let got = file
+            .read_at(filled as u64, &mut start[filled..])
+            .map_err(|e| {
+                Failure::new(
+                    Exit::Undetermined,
+                    format!("cannot read {}", file.path().display()),
+                )
+                .cause(e)
+            })?;
+        if got == 0 {
+            break;
+        }
+        filled += got;
+    }
+    start.truncate(filled);
+    Ok(start)
+}
+
+/// An SBOM is signed only where it keeps to its specification: whoever reads
+/// it later will rely on that.
+fn check_sbom(path: &Path) -> Result<(), Failure> {
+    let bytes = durable::read(path, limits::DOCUMENT)?;
+    sbom::validate(&bytes).map(drop).map_err(|e| {
+        Failure::new(
+            Exit::Usage,
+            format!("{} does not keep to its SBOM specification", path.display()),
+        )
+        .cause(e)
+        .hint("correct it, or sign it as any other file with --kind blob")
+    })
 }
 
 /// Predicate types that are signatures and never attestations.

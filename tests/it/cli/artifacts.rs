@@ -168,8 +168,8 @@ fn a_look_up_that_failed_and_was_not_needed_is_a_note() {
     let scratch = signed_blob("p256");
     symlink("gone", scratch.join("app.bin.x.sigstore.json")).unwrap();
     let out = with_key(&scratch, "app.bin", "p256");
-    // Whatever could be read is lost with what could not, so this stays undetermined.
-    super::undetermined(&out, "evidence-unreadable");
+    let json = super::allowed(&out);
+    assert_eq!(super::codes(&json, "notes"), ["evidence-unreadable"]);
     let key = public("p256");
     let args = [
         "app.bin",

@@ -248,3 +248,31 @@ fn json_results_have_a_schema() {
     assert_eq!(json["schema"], "obreia.error/v1");
     assert_eq!(json["exit"], 2);
 }
+
+#[test]
+fn an_sbom_is_signed_only_where_it_keeps_to_its_specification() {
+    let scratch = Scratch::new();
+    scratch.write(
+        "good.json",
+        br#"{"bomFormat":"CycloneDX","specVersion":"1.6","version":1}"#,
+    );
+    scratch.write(
+        "bad.json",
+        br#"{"bomFormat":"CycloneDX","specVersion":"1.6","version":1,"components":[{"type":"library"}]}"#,
+    );
+    let sign = |args: &[&str]| {
+        scratch
+            .obreia()
+            .arg("sign")
+            .args(args)
+            .args(["--key", &super::private("p256")])
+            .run()
+    };
+    sign(&["good.json"]).ok().stdout_has("signed sbom");
+    sign(&["bad.json"])
+        .expect_code(2)
+        .stderr_has("/components/0")
+        .stderr_has("--kind blob");
+    assert!(!scratch.join("bad.json.sigstore.json").exists());
+    sign(&["bad.json", "--kind", "blob"]).ok();
+}
