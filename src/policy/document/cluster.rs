@@ -39,7 +39,7 @@ struct Wire {
 // Kubernetes' ObjectMeta: only the name means anything here.
 #[derive(Deserialize)]
 struct Metadata {
-    name: String,
+    name: Spanned<String>,
 }
 
 #[derive(Deserialize)]
@@ -145,6 +145,14 @@ pub(super) fn read(at: Place, segment: &Segment, tree: Value) -> Result<Document
     if spec.authorities.value.is_empty() {
         return Err(reader.field(&spec.authorities, "spec.authorities", "is empty"));
     }
+    let name = &wire.metadata.name;
+    if name.value.is_empty()
+        || name.value.len() > 253
+        || name.value.starts_with('-')
+        || name.value.chars().any(char::is_control)
+    {
+        return Err(reader.field(name, "metadata.name", "is not a name"));
+    }
     let mut authorities: Vec<AuthoritySource> = Vec::new();
     let mut clauses = Vec::new();
     for (i, authority) in spec.authorities.value.iter().enumerate() {
@@ -158,7 +166,7 @@ pub(super) fn read(at: Place, segment: &Segment, tree: Value) -> Result<Document
     }
     Ok(Document {
         dialect: Dialect::ClusterImagePolicy,
-        name: wire.metadata.name,
+        name: wire.metadata.name.value,
         matches,
         stages: Stage::ALL.to_vec(),
         authorities,
@@ -245,6 +253,7 @@ impl Reader<'_> {
         let name = authority
             .name
             .clone()
+            .filter(|name| !name.is_empty())
             .unwrap_or_else(|| format!("authority-{i}"));
         let key = self.key(&format!("{path}.key"), key)?;
         let attestations = authority
