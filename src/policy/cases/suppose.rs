@@ -43,6 +43,7 @@ impl Supposed {
             mutable: self.mutable,
             image: self.image.as_ref(),
             now_ns: self.now.nanos(),
+            supposed: true,
         }
     }
 }

@@ -23,6 +23,10 @@ pub(in crate::policy) struct View<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::policy) image: Option<&'a BTreeMap<String, Value>>,
     pub(in crate::policy) now_ns: i64,
+    /// Whether predicates are taken to be valid: a case gives what its rules
+    /// look at, not a whole document.
+    #[serde(skip)]
+    pub(in crate::policy) supposed: bool,
 }
 
 impl<'a> From<&'a Facts> for View<'a> {
@@ -36,6 +40,7 @@ impl<'a> From<&'a Facts> for View<'a> {
             mutable: facts.mutable,
             image: facts.image.as_ref(),
             now_ns: facts.now_ns,
+            supposed: false,
         }
     }
 }

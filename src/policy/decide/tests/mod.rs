@@ -146,6 +146,7 @@ impl Scene {
             mutable: self.mutable,
             image: None,
             now_ns: NOW,
+            supposed: false,
         };
         let lookups = Lookups {
             failed: &self.failed,
