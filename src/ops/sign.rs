@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::gather::SNIFFED;
 use super::{Exit, Failure, SystemClock};
 use crate::attestations::{AttestationStore, Deposit, Referrers, Sidecar, Stored, Subject};
 use crate::bundle::{Bundle, Content};
@@ -126,7 +127,7 @@ struct Signing<'a> {
 impl Signing<'_> {
     async fn file(&self, path: &Path, progress: &dyn Progress) -> Result<SignedArtifact, Failure> {
         let file = RegularFile::open(path)?;
-        let start = start_of(&file)?;
+        let start = file.start(SNIFFED)?;
         refuse_envelope(&file, &start)?;
         let kind = match self.request.kind {
             Some(kind) => kind,
@@ -376,29 +377,6 @@ fn refuse_envelope(file: &RegularFile, start: &[u8]) -> Result<(), Failure> {
         .hint("sign an archive of it, or attest what the envelope says with obreia attest"));
     }
     Ok(())
-}
-
-/// The first bytes of a file: enough to tell an SBOM or an envelope's signed form.
-fn start_of(file: &RegularFile) -> Result<Vec<u8>, Failure> {
-    let mut start = vec![0; 64 << 10];
-    let mut filled = 0;
-    while filled < start.len() {
-        let got = file
-            .read_at(filled as u64, &mut start[filled..])
-            .map_err(|e| {
-                Failure::new(
-                    Exit::Undetermined,
-                    format!("cannot read {}", file.path().display()),
-                )
-                .cause(e)
-            })?;
-        if got == 0 {
-            break;
-        }
-        filled += got;
-    }
-    start.truncate(filled);
-    Ok(start)
 }
 
 /// An SBOM is signed only where it keeps to its specification: whoever reads

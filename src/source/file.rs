@@ -141,6 +141,26 @@ impl RegularFile {
         }
     }
 
+    /// Its first bytes, at most `limit`.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn start(&self, limit: usize) -> Result<Vec<u8>, SourceError> {
+        let mut start = vec![0; limit.min(usize::try_from(self.size()).unwrap_or(limit))];
+        let mut filled = 0;
+        while filled < start.len() {
+            let got = self
+                .read_at(filled as u64, &mut start[filled..])
+                .map_err(|source| self.unreadable(source))?;
+            if got == 0 {
+                break;
+            }
+            filled += got;
+        }
+        start.truncate(filled);
+        Ok(start)
+    }
+
     /// All of it at once.
     ///
     /// # Errors

@@ -7,7 +7,34 @@ use crate::attestations::{AttestationStore, Format, StoreError, Subject, Untrust
 use crate::durable::{self, FileError};
 use crate::limits;
 use crate::ops::{Exit, Failure};
-use crate::verify::{Evidence, EvidenceBody, Reason, ReasonCode};
+use crate::policy::Policy;
+use crate::verify::{self, Evidence, EvidenceBody, Reason, ReasonCode, Wants};
+
+/// Evidence, the look-ups that failed, and what it asks to be read.
+pub(super) struct Found {
+    pub(super) evidence: Vec<Evidence>,
+    pub(super) failed: Vec<Reason>,
+    pub(super) wants: Wants,
+}
+
+/// The evidence that was named, or else what the store keeps about the subject.
+pub(super) async fn find(
+    reading: &Reading<'_>,
+    policies: &[Policy],
+    store: &dyn AttestationStore,
+    subject: Subject,
+) -> Result<Found, Failure> {
+    let (evidence, failed) = match named(reading)? {
+        Some(named) => (named, Vec::new()),
+        None => kept(store, &subject).await,
+    };
+    let authorities: Vec<_> = policies.iter().flat_map(Policy::authorities).collect();
+    Ok(Found {
+        wants: verify::plan(&evidence, &authorities),
+        evidence,
+        failed,
+    })
+}
 
 /// What was named with `--bundle` and `--signature`; `None` where nothing was.
 pub(super) fn named(reading: &Reading<'_>) -> Result<Option<Vec<Evidence>>, Failure> {
@@ -64,10 +91,7 @@ fn signature(bytes: Vec<u8>) -> Vec<u8> {
 }
 
 /// What a store keeps about the subject, and the look-ups that failed.
-pub(super) async fn kept(
-    store: &dyn AttestationStore,
-    subject: &Subject,
-) -> (Vec<Evidence>, Vec<Reason>) {
+async fn kept(store: &dyn AttestationStore, subject: &Subject) -> (Vec<Evidence>, Vec<Reason>) {
     match store.list(subject).await {
         Ok(found) => sort(found),
         Err(error) => (Vec::new(), vec![failed(&error)]),

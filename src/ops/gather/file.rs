@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use super::{Gathered, Reading, evidence, model};
+use super::evidence::{self, Found};
+use super::{Gathered, Reading, model};
 use crate::attestations::{Sidecar, Subject};
 use crate::digest::{Algorithm, Digest, Identity};
 use crate::dsse;
@@ -16,10 +17,11 @@ use crate::sbom;
 use crate::source::file::RegularFile;
 use crate::source::tree::{Tree, TreeOptions};
 use crate::source::{Progress, mount, stage};
-use crate::verify::{self, ArtifactFact, ArtifactKind, Observed, Wants};
+use crate::verify::{ArtifactFact, ArtifactKind, Observed, Wants};
 
-/// How much of a file is looked at to see whether it is an SBOM.
-const SNIFFED: usize = 64 << 10;
+/// How much of a file is looked at to see whether it is an SBOM or an
+/// envelope's signed form.
+pub(in crate::ops) const SNIFFED: usize = 64 << 10;
 
 pub(super) async fn gather(
     path: &Path,
@@ -28,12 +30,11 @@ pub(super) async fn gather(
     policies: &[Policy],
     progress: &dyn Progress,
 ) -> Result<Gathered, Failure> {
-    let (evidence, failed) = match evidence::named(reading)? {
-        Some(named) => (named, Vec::new()),
-        None => evidence::kept(&Sidecar, &Subject::Path(path.to_owned())).await,
-    };
-    let authorities: Vec<_> = policies.iter().flat_map(Policy::authorities).collect();
-    let wants = verify::plan(&evidence, &authorities);
+    let Found {
+        evidence,
+        failed,
+        wants,
+    } = evidence::find(reading, policies, &Sidecar, Subject::Path(path.to_owned())).await?;
     // The copy is what is looked at from here on, where there is one.
     let (staged, at, hashed) = match reading.into {
         None => (None, path.to_owned(), None),
@@ -63,7 +64,7 @@ pub(super) async fn gather(
         }],
         _ => files,
     };
-    let start = start_of(&file)?;
+    let start = file.start(SNIFFED)?;
     let (kind, kinds) = kinds(&file, &start, reading.kind, policies)?;
     let model = match kind {
         ArtifactKind::Model => Some(model::facts_of_file(&mut file, &files)?),
@@ -129,23 +130,6 @@ fn first(identities: &[Identity]) -> Identity {
         Some(identity) => *identity,
         None => unreachable!("SHA-256 is always computed"),
     }
-}
-
-/// The first bytes of a file: enough to tell an SBOM or an envelope's signed form.
-fn start_of(file: &RegularFile) -> Result<Vec<u8>, Failure> {
-    let mut start = vec![0; SNIFFED.min(usize::try_from(file.size()).unwrap_or(SNIFFED))];
-    let mut filled = 0;
-    while filled < start.len() {
-        let got = file
-            .read_at(filled as u64, &mut start[filled..])
-            .map_err(|e| super::unreadable(file.path(), e))?;
-        if got == 0 {
-            break;
-        }
-        filled += got;
-    }
-    start.truncate(filled);
-    Ok(start)
 }
 
 /// What a file is, and everything that it counts as. Its content can add a

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Gathered, Reading, evidence, model};
+use super::evidence::{self, Found};
+use super::{Gathered, Reading, model};
 use crate::attestations::{Referrers, Subject};
 use crate::digest::Identity;
 use crate::dsse;
@@ -21,7 +22,7 @@ use crate::reference::Select;
 use crate::source::file::RegularFile;
 use crate::source::layout::{Layout, Resolved};
 use crate::source::{Progress, mount};
-use crate::verify::{self, ArtifactFact, ArtifactKind, ModelFacts, Observed, Wants};
+use crate::verify::{ArtifactFact, ArtifactKind, ModelFacts, Observed, Wants};
 
 /// What a manifest packs, beside being a manifest.
 #[derive(Default)]
@@ -47,16 +48,13 @@ pub(super) async fn gather(
 ) -> Result<Gathered, Failure> {
     let layout = Layout::open(dir)?;
     let resolved = layout.resolve(select)?;
-    let (evidence, failed) = match evidence::named(reading)? {
-        Some(named) => (named, Vec::new()),
-        None => {
-            let store = Referrers::new(layout.clone(), Arc::new(SystemClock));
-            let subject = Subject::Manifest(Box::new(resolved.descriptor.clone()));
-            evidence::kept(&store, &subject).await
-        }
-    };
-    let authorities: Vec<_> = policies.iter().flat_map(Policy::authorities).collect();
-    let wants = verify::plan(&evidence, &authorities);
+    let store = Referrers::new(layout.clone(), Arc::new(SystemClock));
+    let subject = Subject::Manifest(Box::new(resolved.descriptor.clone()));
+    let Found {
+        evidence,
+        failed,
+        wants,
+    } = evidence::find(reading, policies, &store, subject).await?;
     let packed = Packed::read(&layout, &resolved, &wants, policies, progress)?;
     let identity = Identity::Content(resolved.descriptor.digest);
     let mut identities = vec![identity];
@@ -147,11 +145,7 @@ impl Packed {
                     .copied()
                     .map(Identity::Content)
                     .collect();
-                let mut start = [0; dsse::PAE_START.len()];
-                let got = blob
-                    .read_at(0, &mut start)
-                    .map_err(|e| super::unreadable(blob.path(), e))?;
-                packed.envelope_like = &start[..got] == dsse::PAE_START;
+                packed.envelope_like = blob.start(dsse::PAE_START.len())? == dsse::PAE_START;
                 if wants.content && file.size <= limits::ED25519_MESSAGE {
                     packed.content = Some(blob.read_all(limits::ED25519_MESSAGE)?);
                 }

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+pub(in crate::ops) use self::file::SNIFFED;
 use super::Failure;
 use crate::policy::Policy;
 use crate::reference::{ArtifactRef, PathKind};

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{Gathered, Reading, evidence};
+use super::evidence::{self, Found};
+use super::{Gathered, Reading};
 use crate::attestations::{Sidecar, Subject};
 use crate::bundle::Bundle;
 use crate::digest::Identity;
@@ -16,7 +17,7 @@ use crate::source::file::RegularFile;
 use crate::source::tree::{Tree, TreeOptions, place_inside};
 use crate::source::{Progress, stage};
 use crate::verify::{
-    self, ArtifactFact, ArtifactKind, Evidence, EvidenceBody, ModelFacts, ModelFile, Observed,
+    ArtifactFact, ArtifactKind, Evidence, EvidenceBody, ModelFacts, ModelFile, Observed,
 };
 
 pub(super) async fn gather(
@@ -26,12 +27,11 @@ pub(super) async fn gather(
     policies: &[Policy],
     progress: &dyn Progress,
 ) -> Result<Gathered, Failure> {
-    let (evidence, failed) = match evidence::named(reading)? {
-        Some(named) => (named, Vec::new()),
-        None => evidence::kept(&Sidecar, &Subject::Path(path.to_owned())).await,
-    };
-    let authorities: Vec<_> = policies.iter().flat_map(Policy::authorities).collect();
-    let wants = verify::plan(&evidence, &authorities);
+    let Found {
+        evidence,
+        failed,
+        wants,
+    } = evidence::find(reading, policies, &Sidecar, Subject::Path(path.to_owned())).await?;
     let tree = Tree::open(path, &options(path, reading, &evidence))?;
     let (staged, files) = match reading.into {
         None => (None, tree.hash(&wants.files, progress)?),

