@@ -30,7 +30,9 @@ impl Arguments {
     pub fn run(self, _context: &Context, output: &mut Output) -> Result<Exit, Failure> {
         let source = Place::parse(&self.source)?;
         let destination = Place::parse(&self.destination)?;
-        let copied = copy::copy(&source, &destination, self.dry_run)?;
+        let progress = output.bytes_bar("copying");
+        let copied = copy::copy(&source, &destination, self.dry_run, &progress)?;
+        drop(progress);
         for skipped in &copied.skipped {
             output.warn(&format!("not copied: {}: {}", skipped.digest, skipped.why));
         }

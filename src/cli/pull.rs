@@ -33,12 +33,15 @@ impl Arguments {
     /// As [`pull::pull`].
     pub fn run(self, _context: &Context, output: &mut Output) -> Result<Exit, Failure> {
         let source = Place::parse(&self.source)?;
+        let progress = output.bytes_bar("copying");
         let pulled = block_on(pull::pull(
             &source,
             &self.directory,
             !self.without_evidence,
             Arc::new(SystemClock),
+            &progress,
         ))??;
+        drop(progress);
         for left in &pulled.left {
             output.warn(&format!("left behind: {left}"));
         }

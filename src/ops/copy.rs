@@ -9,6 +9,7 @@ use super::{Exit, Failure};
 use crate::digest::Digest;
 use crate::oci::media_type;
 use crate::reference::{ArtifactRef, Select};
+use crate::source::Progress;
 use crate::source::layout::{Layout, Moved, Node, Resolved};
 
 /// What was copied, or would be: `obreia.copy/v1`.
@@ -131,14 +132,19 @@ pub(super) fn find(place: &Place) -> Result<Found, Failure> {
 ///
 /// # Errors
 /// Where something of it cannot be read or written; run again, it goes on.
-pub fn copy(source: &Place, destination: &Place, dry_run: bool) -> Result<Copied, Failure> {
+pub fn copy(
+    source: &Place,
+    destination: &Place,
+    dry_run: bool,
+    progress: &dyn Progress,
+) -> Result<Copied, Failure> {
     let found = find(source)?;
     let tag = tag_at(destination, source, &found)?;
     let moved = if dry_run {
         would_move(&found, &destination.dir)?
     } else {
         let layout = Layout::create(&destination.dir)?;
-        let moved = layout.take(&found.layout, &found.closure, &mut |_| {})?;
+        let moved = layout.take(&found.layout, &found.closure, progress)?;
         if let Some(tag) = &tag {
             layout.tag(tag, &found.resolved.descriptor)?;
         }

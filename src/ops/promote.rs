@@ -87,7 +87,7 @@ pub async fn promote(request: &Request<'_>, progress: &dyn Progress) -> Result<P
         return Ok(promotion);
     }
     let layout = Layout::create(&request.destination.dir)?;
-    let moved = layout.take(&found.layout, &found.closure, &mut |_| {})?;
+    let moved = layout.take(&found.layout, &found.closure, progress)?;
     let there = verdict(request, request.destination, digest, false, progress).await?;
     let allowed = there.outcome == Outcome::Allowed;
     promotion.at_destination = Some(there);

@@ -16,6 +16,7 @@ use crate::digest::Digest;
 use crate::durable;
 use crate::oci::{ArtifactFile, Descriptor, Document, Manifest, artifact_files, media_type};
 use crate::source::layout::Layout;
+use crate::source::{Counted, Progress};
 use crate::statement::{self, Statement};
 use crate::time::Clock;
 
@@ -61,6 +62,7 @@ pub async fn pull(
     directory: &Path,
     with_evidence: bool,
     clock: std::sync::Arc<dyn Clock>,
+    progress: &dyn Progress,
 ) -> Result<Pulled, Failure> {
     let layout = Layout::open(&source.dir)?;
     let resolved = layout.resolve(&source.select)?;
@@ -71,7 +73,7 @@ pub async fn pull(
     }
     let staged = stage(directory)?;
     for file in &files {
-        write(&layout, &manifest, file, staged.path())?;
+        write(&layout, &manifest, file, staged.path(), progress)?;
     }
     place(staged, directory)?;
     let mut pulled = Pulled {
@@ -210,6 +212,7 @@ fn write(
     manifest: &Manifest,
     file: &ArtifactFile,
     into: &Path,
+    progress: &dyn Progress,
 ) -> Result<(), Failure> {
     let path = into.join(&file.path);
     if let Some(parent) = path.parent() {
@@ -221,7 +224,7 @@ fn write(
         .find(|layer| layer.digest == file.digest)
         .cloned()
         .unwrap_or_else(|| Descriptor::new(media_type::OCTETS, file.digest, file.size));
-    let mut from = layout.open_blob(&layer)?;
+    let mut from = Counted::new(layout.open_blob(&layer)?, progress);
     let mut to = File::create_new(&path).map_err(failed("write", &path))?;
     let mut buffer = vec![0; 128 * 1024];
     loop {

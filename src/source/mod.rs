@@ -13,4 +13,4 @@ pub mod tree;
 mod walk;
 
 pub use error::SourceError;
-pub use progress::Progress;
+pub use progress::{Counted, Progress};

@@ -7,6 +7,7 @@ use super::{Layout, LayoutError, Node, Piece};
 use crate::digest::Digest;
 use crate::oci::{Descriptor, media_type};
 use crate::reference::{Select, is_tag};
+use crate::source::{Counted, Progress};
 
 /// What became of one blob.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,19 +40,17 @@ impl Layout {
         &self,
         source: &Self,
         closure: &Node,
-        told: &mut dyn FnMut(&Moved),
+        progress: &dyn Progress,
     ) -> Result<Vec<Moved>, LayoutError> {
         let mut moved = Vec::new();
         for piece in closure.pieces() {
             let blob = &piece.descriptor;
             let present = self.has_blob(blob)? && self.check_blob(blob).is_ok();
             if !present {
-                let mut reader = source.open_blob(blob)?;
+                let mut reader = Counted::new(source.open_blob(blob)?, progress);
                 self.put_checked(blob, &mut reader)?;
             }
-            let one = Moved { piece, present };
-            told(&one);
-            moved.push(one);
+            moved.push(Moved { piece, present });
         }
         self.update(|index| {
             let root = &closure.descriptor.digest;
