@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+#[cfg(feature = "sign")]
 pub(in crate::ops) use self::file::SNIFFED;
 use super::Failure;
 use crate::policy::Policy;
