@@ -61,6 +61,10 @@ impl Layout {
                 let name = entry.map_err(LayoutError::io("list", dir))?.file_name();
                 // A hidden name is what an interrupted run of ours leaves.
                 if !name.as_encoded_bytes().starts_with(b".") && name != "blobs" {
+                    // Somebody else may have made the layout since it was looked for.
+                    if read_small(&dir.join("oci-layout"), 4096)?.is_some() {
+                        break;
+                    }
                     return Err(LayoutError::NotALayout {
                         dir: dir.to_owned(),
                         why: format!("it holds {name:?} and no file oci-layout"),
