@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use super::evidence::{self, Found};
-use super::{Gathered, Reading, model};
+use super::{Gathered, Reading, SNIFFED, model};
 use crate::attestations::{Sidecar, Subject};
 use crate::digest::{Algorithm, Digest, Identity};
 use crate::dsse;
@@ -18,10 +18,6 @@ use crate::source::file::RegularFile;
 use crate::source::tree::{Tree, TreeOptions};
 use crate::source::{Progress, mount, stage};
 use crate::verify::{ArtifactFact, ArtifactKind, Observed, Wants};
-
-/// How much of a file is looked at to see whether it is an SBOM or an
-/// envelope's signed form.
-pub(in crate::ops) const SNIFFED: usize = 64 << 10;
 
 pub(super) async fn gather(
     path: &Path,

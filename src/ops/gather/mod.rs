@@ -10,8 +10,6 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-#[cfg(feature = "sign")]
-pub(in crate::ops) use self::file::SNIFFED;
 use super::Failure;
 use crate::policy::Policy;
 use crate::reference::{ArtifactRef, PathKind};
@@ -19,6 +17,10 @@ use crate::source::stage::Staged;
 use crate::source::tree::Symlinks;
 use crate::source::{Progress, SourceError};
 use crate::verify::{ArtifactFact, ArtifactKind, Evidence, ModelFacts, Observed, Reason};
+
+/// How many bytes of a file are looked at to see whether it is an SBOM or an
+/// envelope's signed form.
+pub const SNIFFED: usize = 64 << 10;
 
 /// What to read, and how.
 #[derive(Clone, Debug)]
