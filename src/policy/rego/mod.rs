@@ -5,6 +5,7 @@
 //! are read: OPA 1.0's first, the older one where that does not parse.
 
 mod syntax;
+mod time;
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -58,6 +59,7 @@ impl Rego {
         engine.set_rego_v0(syntax == Syntax::V0);
         // An error inside a rule must not turn a `not` into true.
         engine.set_strict_builtin_errors(true);
+        time::add(&mut engine)?;
         let package = engine
             .add_policy(name.to_owned(), source.to_owned())
             .map_err(|e| said(&e))?;

@@ -161,3 +161,55 @@ fn time_is_bounded() {
     }
     assert!(start.elapsed() < Duration::from_secs(5));
 }
+
+#[test]
+fn times_are_reckoned_in_utc() {
+    let one = json!({ "now_ns": 1_794_300_000_123_456_789_i64 });
+    for sum in [
+        "time.parse_rfc3339_ns(\"2026-11-10T08:00:00.123456789+02:00\") == 1794290400123456789",
+        "time.parse_duration_ns(\"1h30m\") == 5400000000000",
+        "time.parse_duration_ns(\"-1.5s\") == -1500000000",
+        "time.parse_duration_ns(\"2µs3ns\") == 2003",
+        "time.parse_duration_ns(\"0\") == 0",
+        "time.date(time.now_ns()) == [2026, 11, 10]",
+        "time.clock([time.now_ns(), \"UTC\"]) == [8, 40, 0]",
+        "time.weekday(time.now_ns()) == \"Tuesday\"",
+        "time.add_date(time.now_ns(), 0, 0, 1) - time.now_ns() == 86400000000000",
+        // As Go has it: there is no 31st of February, so it is the 3rd of March.
+        "time.date(time.add_date(time.parse_rfc3339_ns(\"2026-01-31T00:00:00Z\"), 0, 1, 0)) == [2026, 3, 3]",
+        "time.date(time.add_date(time.parse_rfc3339_ns(\"2026-01-31T00:00:00Z\"), -1, -1, -30)) == [2024, 12, 1]",
+    ] {
+        let rego = v1(&format!("default allow := false\nallow if {sum}"));
+        assert!(yes(&rego, &one), "{sum}");
+    }
+}
+
+#[test]
+fn times_that_cannot_be_reckoned_are_errors() {
+    for (call, word) in [
+        ("time.parse_rfc3339_ns(\"2026-11-10\")", "RFC 3339"),
+        ("time.parse_rfc3339_ns(5)", "takes a text"),
+        ("time.parse_duration_ns(\"\")", "duration"),
+        ("time.parse_duration_ns(\"1\")", "duration"),
+        ("time.parse_duration_ns(\"1 h\")", "duration"),
+        ("time.parse_duration_ns(\"1.2.3s\")", "duration"),
+        ("time.parse_duration_ns(\".s\")", "duration"),
+        ("time.parse_duration_ns(\"1d\")", "duration"),
+        ("time.parse_duration_ns(\"9999999h\")", "duration"),
+        ("time.date([0, \"Europe/Lisbon\"])", "only UTC"),
+        ("time.date(\"0\")", "nanoseconds"),
+        ("time.clock([1, 2, 3])", "nanoseconds"),
+        ("time.weekday(0.5)", "whole nanoseconds"),
+        ("time.add_date(0, 900000, 0, 0)", "out of range"),
+        ("time.add_date(0, 300, 0, 0)", "out of range"),
+        ("time.add_date(0, 0, 0, 0.5)", "whole numbers"),
+    ] {
+        fails(
+            &v1(&format!("allow if {call}")),
+            &json!({ "now_ns": 0 }),
+            word,
+        );
+    }
+    let unknown = Rego::compile("r.rego", b"package a\nallow if time.diff(1, 2)", None);
+    assert!(unknown.unwrap_err().contains("could not find function"));
+}
