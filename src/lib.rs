@@ -9,7 +9,7 @@
 //!   [`bundle`], [`model`], [`sbom`], [`oci`], [`reference`]
 //! - L2, decisions: [`trust`], [`verify`], [`policy`], [`custody`]
 //! - L3, ports and their adapters: [`storage`], [`keys`], [`audit`],
-//!   [`source`], [`attestations`], [`durable`]
+//!   [`source`], [`attestations`], [`durable`], [`environment`], [`http`]
 //! - L4, use cases: [`ops`], [`config`]
 //! - L5, surfaces: [`cli`]
 
@@ -24,6 +24,9 @@ pub mod custody;
 pub mod digest;
 pub mod dsse;
 pub mod durable;
+pub mod environment;
+#[cfg(feature = "sign")]
+pub mod http;
 pub mod keys;
 pub mod limits;
 pub mod model;

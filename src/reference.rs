@@ -356,10 +356,78 @@ impl fmt::Display for KeyRef {
                 version: Some(version),
             } => write!(f, "kms://{path}?version={version}"),
             Self::File(path) => f.write_str(path),
-            // Only the scheme: a provider's URI may carry a credential.
-            Self::Provider { scheme, .. } => write!(f, "{scheme}:…"),
+            Self::Provider { uri, .. } => f.write_str(&redacted(uri)),
         }
     }
+}
+
+impl KeyRef {
+    /// The version that `?version=N` asks for, where it does.
+    pub fn version(&self) -> Option<u32> {
+        match self {
+            Self::Kms { version, .. } => *version,
+            Self::File(_) => None,
+            Self::Provider { uri, .. } => {
+                let (_, query) = uri.rsplit_once("?version=")?;
+                query.parse().ok().filter(|version| *version > 0)
+            }
+        }
+    }
+
+    /// The key itself, whatever version was asked for.
+    #[must_use]
+    pub fn without_version(&self) -> Self {
+        match (self, self.version()) {
+            (Self::Kms { path, .. }, Some(_)) => Self::Kms {
+                path: path.clone(),
+                version: None,
+            },
+            (Self::Provider { scheme, uri }, Some(_)) => Self::Provider {
+                scheme: scheme.clone(),
+                uri: uri
+                    .rsplit_once("?version=")
+                    .map_or(uri.as_str(), |(key, _)| key)
+                    .to_owned(),
+            },
+            _ => self.clone(),
+        }
+    }
+}
+
+/// A provider's URI without what may be a credential in it: a user name before
+/// `@`, and the values of attributes that are named like secrets.
+fn redacted(uri: &str) -> String {
+    let mut shown = String::new();
+    let rest = match uri.split_once("://") {
+        Some((scheme, rest)) => {
+            shown.push_str(scheme);
+            shown.push_str("://");
+            let host = rest.split(['/', '?', ';']).next().unwrap_or_default();
+            match host.rsplit_once('@') {
+                Some((user, _)) => {
+                    shown.push_str("…@");
+                    &rest[user.len() + 1..]
+                }
+                None => rest,
+            }
+        }
+        None => uri,
+    };
+    for part in rest.split_inclusive(['?', '&', ';']) {
+        let name = part.split('=').next().unwrap_or_default();
+        let secret = ["pin-value", "password", "passwd", "secret", "token", "sig"];
+        let ends = part.ends_with(['?', '&', ';']).then(|| part.len() - 1);
+        // `token=` names a PKCS#11 token, which is no secret.
+        let names_a_token = uri.starts_with("pkcs11:") && name == "token";
+        if part.contains('=') && !names_a_token && secret.iter().any(|s| name.ends_with(s)) {
+            shown.push_str(name);
+            shown.push_str("=…");
+            shown.push_str(ends.map_or("", |at| &part[at..]));
+        } else {
+            shown.push_str(part);
+        }
+    }
+    shown
 }
 
 fn version_query(text: &str, query: &str) -> Result<u32, RefError> {

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use super::Global;
 use crate::config::{Config, Environment};
+use crate::ops::keyring::{self, Keyring};
 use crate::ops::{Failure, SystemClock};
 use crate::time::{Clock, Timestamp};
 
@@ -35,6 +36,19 @@ impl Context {
             self.config_file.as_deref(),
             &self.environment,
         )?)
+    }
+
+    /// The keys that the configuration gives access to.
+    ///
+    /// # Errors
+    /// Where it is invalid (exit 3).
+    pub fn keyring(&self) -> Result<Keyring, Failure> {
+        Ok(self.keyring_of(&self.config()?))
+    }
+
+    /// The keys that `config` gives access to.
+    pub fn keyring_of(&self, config: &Config) -> Keyring {
+        keyring::of(config, &self.environment, self.offline)
     }
 
     /// The present time.

@@ -9,7 +9,7 @@ use super::{Context, Output, block_on};
 use crate::crypto::KeyKind;
 use crate::ops::key::{self, KeyView};
 use crate::ops::keyring::{Administer, Keyring, NewKey};
-use crate::ops::{Exit, Failure, keyring};
+use crate::ops::{Exit, Failure};
 use crate::reference::{KeyPath, KeyRef};
 use crate::time::Span;
 use crate::trust::VersionState;
@@ -166,7 +166,7 @@ impl New {
             KeyPath::parse(name)
         });
         Ok(NewKey {
-            path: key::path(&self.key, false)?.0,
+            key: key::whole(&self.key)?,
             aliases: aliases.collect::<Result<_, _>>()?,
             new_purpose: self.new_purpose,
         })
@@ -179,7 +179,7 @@ impl Arguments {
     /// # Errors
     /// Where it was not done.
     pub fn run(self, context: &Context, output: &mut Output) -> Result<Exit, Failure> {
-        let keyring = keyring::of(&context.config()?);
+        let keyring = context.keyring()?;
         let mut change = |verb, change, unlock| {
             let described = administer(&keyring, context, change, unlock)?;
             output.info(&format!("{verb} {}", described.path))?;
@@ -188,7 +188,7 @@ impl Arguments {
         match self.command {
             Command::List => list(&keyring, output),
             Command::Show { key } => {
-                let described = block_on(keyring.describe(&key::path(&key, false)?.0))??;
+                let described = block_on(keyring.describe(&key::whole(&key)?))??;
                 shown(&KeyView::from(&described), output)
             }
             Command::Public { key } => public(&keyring, &key, output),
@@ -214,24 +214,20 @@ impl Arguments {
                 change("imported", Administer::Import { new, private }, unlock)
             }
             Command::Rotate { key, grace, unlock } => {
-                let key = &key::path(&key, false)?.0;
+                let key = &key::whole(&key)?;
                 change("rotated", Administer::Rotate { key, grace }, unlock)
             }
             Command::Disable(one) => {
-                let key = &key::path(&one.key, false)?.0;
+                let key = &key::whole(&one.key)?;
                 change("disabled", Administer::Disable(key), one.unlock)
             }
             Command::Enable(one) => {
-                let key = &key::path(&one.key, false)?.0;
+                let key = &key::whole(&one.key)?;
                 change("enabled", Administer::Enable(key), one.unlock)
             }
             Command::Retire { key, unlock } => {
-                let (path, version) = key::path(&key, true)?;
-                let version = version.ok_or_else(|| {
-                    Failure::new(Exit::Usage, "no version was named")
-                        .hint(format!("write {key}?version=N"))
-                })?;
-                let key = &path;
+                let (key, version) = key::versioned(&key)?;
+                let key = &key;
                 change(
                     "retired a version of",
                     Administer::Retire { key, version },
@@ -268,9 +264,10 @@ fn list(keyring: &Keyring, output: &mut Output) -> Result<Exit, Failure> {
             .versions
             .iter()
             .find(|version| version.state == VersionState::Active)
-            .map_or(0, |version| version.version);
+            .and_then(|version| version.version)
+            .map_or_else(String::new, |version| format!("  version {version}"));
         output.line(&format!(
-            "{}  {}  {}  version {active}{}",
+            "{}  {}  {}{active}{}",
             key.path,
             key.state.as_str(),
             key.scheme,
@@ -289,13 +286,14 @@ fn shown(key: &KeyView, output: &mut Output) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     output.info(&format!(
-        "{}{}\n  id {}\n  {}, {}, made {}",
+        "{}{}\n  id {}\n  {}, {}{}",
         key.path,
         also(&key.aliases),
         key.id,
         key.state.as_str(),
         key.scheme,
         key.created
+            .map_or_else(String::new, |at| format!(", made {at}"))
     ))?;
     for version in &key.versions {
         let until = version
@@ -303,8 +301,10 @@ fn shown(key: &KeyView, output: &mut Output) -> Result<Exit, Failure> {
             .map(|until| format!(" until {until}"))
             .unwrap_or_default();
         output.info(&format!(
-            "  version {}  {}{until}  sha256:{}",
-            version.version,
+            "  {}{}{until}  sha256:{}",
+            version
+                .version
+                .map_or_else(String::new, |n| format!("version {n}  ")),
             version.state.as_str(),
             version.fingerprint
         ))?;

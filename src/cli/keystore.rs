@@ -8,7 +8,7 @@ use super::signing::SigningKey;
 use super::{Context, Output, block_on};
 use crate::config::{Config, SecretSource};
 use crate::ops::keyring::{Keyring, Locked};
-use crate::ops::{Exit, Failure, keyring};
+use crate::ops::{Exit, Failure};
 
 /// `obreia keystore`
 #[derive(Debug, Args)]
@@ -68,7 +68,7 @@ impl Arguments {
     /// Where it was not done.
     pub fn run(self, context: &Context, output: &mut Output) -> Result<Exit, Failure> {
         let config = context.config()?;
-        let keyring = keyring::of(&config);
+        let keyring = context.keyring_of(&config);
         let caller = SigningKey::caller();
         match self.command {
             Command::Backup { file, force } => {

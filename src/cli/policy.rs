@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use super::output::Style;
 use super::{Context, Output, block_on};
 use crate::ops::policy::{self, Checked, Lock, Replace, TestReport};
-use crate::ops::{Exit, Failure, keyring};
+use crate::ops::{Exit, Failure};
 use crate::policy::Severity;
 
 /// `obreia policy`
@@ -72,7 +72,7 @@ impl Arguments {
                 let out = out.unwrap_or_else(|| file.with_extension("locked.yaml"));
                 let replace = if force { Replace::Yes } else { Replace::No };
                 let place = (out != Path::new("-")).then_some((out.as_path(), replace));
-                let keyring = keyring::of(&context.config()?);
+                let keyring = context.keyring()?;
                 let lock = block_on(policy::lock(&file, place, &keyring))??;
                 show_lock(&lock, output)
             }

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{Context, block_on};
 use crate::config::Config;
-use crate::ops::{Exit, Failure, keyring, policies};
+use crate::ops::{Exit, Failure, policies};
 use crate::policy::Policy;
 use crate::reference::{ArtifactRef, KeyRef};
 use crate::source::tree::Symlinks;
@@ -86,7 +86,7 @@ pub(super) fn trusted(key: &str, context: &Context) -> Result<Vec<TrustedKey>, F
         KeyRef::File(_) => Config::default(),
         _ => context.config()?,
     };
-    Ok(block_on(keyring::of(&config).trusted(&key))??)
+    Ok(block_on(context.keyring_of(&config).trusted(&key))??)
 }
 
 /// Whose word counts, and where it stands.
@@ -125,7 +125,7 @@ impl Selection {
                 "name a policy with --policy FILE or a key with --key KEY, or configure [policy] files",
             ));
         }
-        let keyring = keyring::of(&context.config()?);
+        let keyring = context.keyring()?;
         block_on(policies::load(&files, &keyring))?
     }
 }

@@ -8,7 +8,7 @@ use super::Context;
 use super::passphrase::Passphrases;
 use crate::custody::Caller;
 use crate::ops::keyring::{Key, Keyring};
-use crate::ops::{Failure, keyring};
+use crate::ops::Failure;
 use crate::reference::KeyRef;
 
 /// The key to sign with.
@@ -30,7 +30,7 @@ impl SigningKey {
     pub(super) async fn open(&self, context: &Context) -> Result<Key, Failure> {
         let key = KeyRef::parse(&self.key)?;
         let config = context.config()?;
-        let keyring: Keyring = keyring::of(&config);
+        let keyring: Keyring = context.keyring_of(&config);
         let passphrases = Passphrases::new(self.passphrase_file.clone(), &config, context);
         Ok(keyring.open_key(&key, &passphrases).await?)
     }

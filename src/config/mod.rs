@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use find::{Environment, candidates};
+pub use crate::environment::{Environment, SecretError, SecretSource};
+pub use find::candidates;
 
 use crate::durable;
+use crate::keys::Keys;
 use crate::limits;
-use crate::secret::Secret;
 
 /// The configuration in force.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub struct Config {
     pub keystore: Keystore,
     /// `[policy]`
     pub policy: Policy,
+    /// `[keys]`
+    pub keys: Keys,
 }
 
 /// Where obreia keeps what must not be lost.
@@ -52,16 +55,6 @@ pub struct Policy {
     pub files: Vec<PathBuf>,
 }
 
-/// Where a secret is found. A secret itself never stands in the file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase", deny_unknown_fields)]
-pub enum SecretSource {
-    /// In a file; one line end at its end is not part of it.
-    File(PathBuf),
-    /// In an environment variable.
-    Env(String),
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
@@ -72,6 +65,8 @@ struct Document {
     keystore: Keystore,
     #[serde(default)]
     policy: Policy,
+    #[serde(default)]
+    keys: Keys,
 }
 
 impl Config {
@@ -126,6 +121,7 @@ impl Config {
             state: document.state,
             keystore: document.keystore,
             policy: document.policy,
+            keys: document.keys.from_folder(&base),
         };
         config.state.dir =
             Some(base.join(config.state.dir.as_deref().unwrap_or(Path::new("state"))));
@@ -145,32 +141,6 @@ impl Config {
     /// never makes up a place for them.
     pub fn state_dir(&self) -> Result<&Path, ConfigError> {
         self.state.dir.as_deref().ok_or(ConfigError::NoState)
-    }
-}
-
-impl SecretSource {
-    /// Fetches the secret.
-    ///
-    /// # Errors
-    /// Where the file cannot be read or the variable is not set; the message never holds the secret.
-    pub fn fetch(&self, environment: &Environment) -> Result<Secret, ConfigError> {
-        match self {
-            Self::File(path) => {
-                let mut bytes = durable::read(path, limits::PASSPHRASE)
-                    .map_err(|e| ConfigError::Unreadable(e.to_string()))?;
-                if bytes.last() == Some(&b'\n') {
-                    bytes.pop();
-                }
-                if bytes.last() == Some(&b'\r') {
-                    bytes.pop();
-                }
-                Ok(Secret::new(bytes))
-            }
-            Self::Env(name) => environment
-                .get(name)
-                .map(Secret::from)
-                .ok_or_else(|| ConfigError::NoVariable(name.clone())),
-        }
     }
 }
 
@@ -219,9 +189,6 @@ pub enum ConfigError {
         /// Whose it is.
         why: String,
     },
-    /// A variable is not set.
-    #[error("environment variable {0} is not set")]
-    NoVariable(String),
     /// Nothing says where the keystore is.
     #[error("no obreia.toml was found, so there is no keystore")]
     NoState,
@@ -234,7 +201,6 @@ impl ConfigError {
             Self::Unreadable(_) => "check the path and its permissions",
             Self::Invalid { .. } => "docs/configuration.md lists every key",
             Self::NotOwn { .. } => "name it with --config if it is to hold, or make it your own",
-            Self::NoVariable(_) => "set the variable, or name another source",
             Self::NoState => {
                 "run `obreia init DIR` and work in DIR, or name one with --config DIR/obreia.toml"
             }

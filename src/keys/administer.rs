@@ -1,5 +1,5 @@
 use super::record::{Recorder, Subject};
-use super::{Described, GenerateKey, KeyFault, KeyProvider, Keyring, Lifecycle, Unlock};
+use super::{Described, KeyFault, KeyProvider, Keyring, Unlock};
 use crate::audit::KeyRecord;
 use crate::crypto::{KeyKind, PrivateKey};
 use crate::custody::{self, Caller, Decision, KeyInfo, KeyState, Operation, Request};
@@ -10,8 +10,8 @@ use crate::trust::VersionState;
 /// A key to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewKey {
-    /// Its canonical path: purpose, environment, and what else names it.
-    pub path: KeyPath,
+    /// `kms://purpose/environment/…`, or another provider's URI.
+    pub key: KeyRef,
     /// Other names, one segment each.
     pub aliases: Vec<KeyPath>,
     /// Whether a signing purpose that is not a known one may be used.
@@ -38,18 +38,18 @@ pub enum Administer<'a> {
     /// Make a new version that takes over.
     Rotate {
         /// The key, by path or alias.
-        key: &'a KeyPath,
+        key: &'a KeyRef,
         /// How long the old version counts as in grace.
         grace: Span,
     },
     /// Let it be used again.
-    Enable(&'a KeyPath),
+    Enable(&'a KeyRef),
     /// Stop all use.
-    Disable(&'a KeyPath),
+    Disable(&'a KeyRef),
     /// Let a version verify nothing any more.
     Retire {
         /// The key, by path or alias.
-        key: &'a KeyPath,
+        key: &'a KeyRef,
         /// The version; not the active one.
         version: u32,
     },
@@ -67,9 +67,9 @@ impl Administer<'_> {
         }
     }
 
-    const fn path(&self) -> &KeyPath {
+    const fn key(&self) -> &KeyRef {
         match self {
-            Self::Create { new, .. } | Self::Import { new, .. } => &new.path,
+            Self::Create { new, .. } | Self::Import { new, .. } => &new.key,
             Self::Rotate { key, .. } | Self::Retire { key, .. } => key,
             Self::Enable(key) | Self::Disable(key) => key,
         }
@@ -94,13 +94,11 @@ impl Keyring {
         unlock: &dyn Unlock,
     ) -> Result<Described, KeyFault> {
         super::harden::no_dumps();
-        let provider = self.adapter(&kms(change.path()))?;
+        let provider = self.adapter(change.key())?;
         let known = if change.makes_a_key() {
             None
         } else {
-            let described = lifecycle(provider, &change)?
-                .describe(change.path())
-                .await?;
+            let described = describe(provider, change.key()).await?;
             Some(as_info(&described))
         };
         let decision = custody::decide(&Request {
@@ -114,12 +112,12 @@ impl Keyring {
             key: Some(known.as_ref().map_or_else(
                 || KeyRecord {
                     id: None,
-                    path: kms(change.path()).to_string(),
+                    path: change.key().to_string(),
                     version: None,
                 },
                 KeyRecord::from,
             )),
-            provider: Some(PROVIDER),
+            provider: Some(provider.name()),
             caller,
             decision: &decision,
             payload: None,
@@ -135,9 +133,7 @@ impl Keyring {
         let pending = recorder.begin(&subject).await?;
         match apply(provider, &change, unlock).await {
             Ok(described) => {
-                recorder
-                    .end(pending, "ok", Some(described.generation))
-                    .await?;
+                recorder.end(pending, "ok", described.generation).await?;
                 Ok(described)
             }
             Err(fault) => {
@@ -151,9 +147,8 @@ impl Keyring {
     ///
     /// # Errors
     /// `KeyFault`.
-    pub async fn describe(&self, key: &KeyPath) -> Result<Described, KeyFault> {
-        let provider = self.adapter(&kms(key))?;
-        described_by(provider)?.describe(key).await
+    pub async fn describe(&self, key: &KeyRef) -> Result<Described, KeyFault> {
+        describe(self.adapter(key)?, key).await
     }
 
     /// All keys of the keystore, without unlocking.
@@ -165,7 +160,11 @@ impl Keyring {
             path: KeyPath::parse("any").map_err(|e| KeyFault::NoProvider(e.to_string()))?,
             version: None,
         };
-        described_by(self.adapter(&any)?)?.list().await
+        let provider = self.adapter(&any)?;
+        match provider.capabilities().describe {
+            Some(keys) => keys.list().await,
+            None => Err(cannot(provider, "listed")),
+        }
     }
 
     /// The private key in a file, for [`Administer::Import`].
@@ -177,83 +176,63 @@ impl Keyring {
     }
 }
 
-const PROVIDER: &str = "embedded";
-
 async fn apply(
     provider: &dyn KeyProvider,
     change: &Administer<'_>,
     unlock: &dyn Unlock,
 ) -> Result<Described, KeyFault> {
+    let can = provider.capabilities();
+    let without = |what| move || cannot(provider, what);
     match change {
-        Administer::Create { new, kind } => generates(provider)?.generate(new, *kind, unlock).await,
+        Administer::Create { new, kind } => {
+            let keys = can.generate.ok_or_else(without("made"))?;
+            keys.generate(new, *kind, unlock).await
+        }
         Administer::Import { new, private } => {
-            generates(provider)?.import(new, private, unlock).await
+            let keys = can.import.ok_or_else(without("imported"))?;
+            keys.import(new, private, unlock).await
         }
         Administer::Rotate { key, grace } => {
-            lifecycle(provider, change)?
-                .rotate(key, *grace, unlock)
-                .await
+            let keys = can.rotate.ok_or_else(without("rotated"))?;
+            keys.rotate(key, *grace, unlock).await
         }
         Administer::Enable(key) => {
-            lifecycle(provider, change)?
-                .set_state(key, KeyState::Enabled, unlock)
-                .await
+            let keys = can.lifecycle.ok_or_else(without("enabled"))?;
+            keys.set_state(key, KeyState::Enabled, unlock).await
         }
         Administer::Disable(key) => {
-            lifecycle(provider, change)?
-                .set_state(key, KeyState::Disabled, unlock)
-                .await
+            let keys = can.lifecycle.ok_or_else(without("disabled"))?;
+            keys.set_state(key, KeyState::Disabled, unlock).await
         }
         Administer::Retire { key, version } => {
-            lifecycle(provider, change)?
-                .retire(key, *version, unlock)
-                .await
+            let keys = can.lifecycle.ok_or_else(without("retired"))?;
+            keys.retire(key, *version, unlock).await
         }
     }
 }
 
-fn generates(provider: &dyn KeyProvider) -> Result<&dyn GenerateKey, KeyFault> {
-    provider.generates().ok_or(KeyFault::Unsupported {
-        provider: PROVIDER,
-        what: "made",
-    })
+async fn describe(provider: &dyn KeyProvider, key: &KeyRef) -> Result<Described, KeyFault> {
+    match provider.capabilities().describe {
+        Some(keys) => keys.describe(key).await,
+        None => Err(cannot(provider, "described")),
+    }
 }
 
-fn lifecycle<'a>(
-    provider: &'a dyn KeyProvider,
-    change: &Administer<'_>,
-) -> Result<&'a dyn Lifecycle, KeyFault> {
-    provider.lifecycle().ok_or(KeyFault::Unsupported {
-        provider: PROVIDER,
-        what: match change.operation() {
-            Operation::Rotate => "rotated",
-            _ => "changed",
-        },
-    })
-}
-
-fn described_by(provider: &dyn KeyProvider) -> Result<&dyn Lifecycle, KeyFault> {
-    provider.lifecycle().ok_or(KeyFault::Unsupported {
-        provider: PROVIDER,
-        what: "listed",
-    })
-}
-
-fn kms(path: &KeyPath) -> KeyRef {
-    KeyRef::Kms {
-        path: path.clone(),
-        version: None,
+fn cannot(provider: &dyn KeyProvider, what: &'static str) -> KeyFault {
+    KeyFault::Unsupported {
+        provider: provider.name(),
+        what,
     }
 }
 
 fn as_info(described: &Described) -> KeyInfo {
     KeyInfo {
         id: described.id.clone(),
-        path: format!("kms://{}", described.path),
+        path: described.path.clone(),
         version: None,
-        purpose: Some(described.purpose.clone()),
+        purpose: described.purpose.clone(),
         state: described.state,
         version_state: VersionState::Active,
-        provider: PROVIDER,
+        provider: described.provider,
     }
 }

@@ -1,32 +1,10 @@
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::KeyFault;
 use super::registry::{self, Adapter};
+use super::{KeyFault, Settings};
 use crate::reference::KeyRef;
 use crate::time::Clock;
 use crate::trust::TrustedKey;
-
-/// What keys are to be had from where.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The state folder that `obreia init` made: `keystore.db` and
-    /// `audit.log` lie in it. Without one there are key files alone, and what
-    /// they sign is not recorded.
-    pub state: Option<PathBuf>,
-    /// How long a provider may take for one signature.
-    pub deadline: Duration,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            state: None,
-            deadline: Duration::from_secs(30),
-        }
-    }
-}
 
 /// All keys that a configuration gives access to.
 pub struct Keyring {

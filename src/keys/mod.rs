@@ -10,9 +10,12 @@ mod file;
 mod keyring;
 mod reader;
 mod registry;
+mod settings;
 
 #[cfg(feature = "sign")]
 mod administer;
+#[cfg(feature = "sign")]
+mod context;
 #[cfg(feature = "sign")]
 mod embedded;
 #[cfg(feature = "sign")]
@@ -21,6 +24,8 @@ mod harden;
 mod id;
 #[cfg(feature = "sign")]
 mod key;
+#[cfg(feature = "sign")]
+mod known;
 #[cfg(feature = "sign")]
 mod open;
 #[cfg(feature = "sign")]
@@ -38,8 +43,9 @@ mod contract;
 mod pipeline_tests;
 
 pub use fault::{Damage, FaultClass, KeyFault, Stored};
-pub use keyring::{Keyring, Settings};
+pub use keyring::Keyring;
 pub use reader::KeyReader;
+pub use settings::{Keys, Settings};
 
 #[cfg(feature = "sign")]
 pub use administer::{Administer, NewKey};
@@ -49,8 +55,8 @@ pub use embedded::{Restored, init};
 pub use key::{Key, Operation, Performed, SignInput, Signed};
 #[cfg(feature = "sign")]
 pub use port::{
-    Described, DescribedVersion, GenerateKey, KeyProvider, Lifecycle, Locked, PrehashSigner,
-    Signer, Unlock, UnlockError,
+    Capabilities, DescribeKey, Described, DescribedVersion, GenerateKey, ImportKey, KeyProvider,
+    Lifecycle, Locked, PrehashSigner, RotateKey, Signer, Unlock, UnlockError,
 };
 
 /// A future that a port's method returns, boxed so that ports are objects.

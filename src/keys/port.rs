@@ -2,7 +2,7 @@ use super::{BoxFuture, KeyFault, KeyReader, NewKey};
 use crate::crypto::{KeyKind, PrivateKey, PublicKey, Scheme};
 use crate::custody::{KeyInfo, KeyState, Purpose};
 use crate::digest::Digest;
-use crate::reference::{KeyPath, KeyRef};
+use crate::reference::KeyRef;
 use crate::secret::Secret;
 use crate::time::{Span, Timestamp};
 use crate::trust::VersionState;
@@ -54,17 +54,32 @@ pub trait KeyProvider: KeyReader {
         unlock: &'a dyn Unlock,
     ) -> BoxFuture<'a, Result<Box<dyn Signer>, KeyFault>>;
 
+    /// Its name, in records and messages.
+    fn name(&self) -> &'static str;
+
     /// Whether the backend answers at all; unlocks nothing.
     ///
     /// # Errors
     /// `KeyFault`.
     fn probe(&self) -> BoxFuture<'_, Result<(), KeyFault>>;
 
-    /// The capability to make keys, where the backend has it.
-    fn generates(&self) -> Option<&dyn GenerateKey>;
+    /// What else the backend can do.
+    fn capabilities(&self) -> Capabilities<'_>;
+}
 
-    /// The capability to change what keys may do, where the backend has it.
-    fn lifecycle(&self) -> Option<&dyn Lifecycle>;
+/// What a backend can do beyond signing; `None` is what it cannot.
+#[derive(Clone, Copy, Default)]
+pub struct Capabilities<'a> {
+    /// Tell of keys.
+    pub describe: Option<&'a dyn DescribeKey>,
+    /// Make keys.
+    pub generate: Option<&'a dyn GenerateKey>,
+    /// Take in keys that were made elsewhere.
+    pub import: Option<&'a dyn ImportKey>,
+    /// Give a key a new version.
+    pub rotate: Option<&'a dyn RotateKey>,
+    /// Change what keys may do.
+    pub lifecycle: Option<&'a dyn Lifecycle>,
 }
 
 /// Makes keys. A key is durable before it is returned; of two that ask for
@@ -80,7 +95,10 @@ pub trait GenerateKey: Send + Sync {
         kind: KeyKind,
         unlock: &'a dyn Unlock,
     ) -> BoxFuture<'a, Result<Described, KeyFault>>;
+}
 
+/// Takes in keys; names as [`GenerateKey`] has them.
+pub trait ImportKey: Send + Sync {
     /// Takes in a key that was made elsewhere.
     ///
     /// # Errors
@@ -93,8 +111,8 @@ pub trait GenerateKey: Send + Sync {
     ) -> BoxFuture<'a, Result<Described, KeyFault>>;
 }
 
-/// Changes what keys may do; durable on return.
-pub trait Lifecycle: Send + Sync {
+/// Gives keys new versions; durable on return.
+pub trait RotateKey: Send + Sync {
     /// A new active version; the old one keeps verifying, in grace for
     /// `grace` and then verify-only.
     ///
@@ -102,18 +120,21 @@ pub trait Lifecycle: Send + Sync {
     /// `KeyFault`.
     fn rotate<'a>(
         &'a self,
-        key: &'a KeyPath,
+        key: &'a KeyRef,
         grace: Span,
         unlock: &'a dyn Unlock,
     ) -> BoxFuture<'a, Result<Described, KeyFault>>;
+}
 
+/// Changes what keys may do; durable on return.
+pub trait Lifecycle: Send + Sync {
     /// Enables or disables a key. Idempotent.
     ///
     /// # Errors
     /// `KeyFault`.
     fn set_state<'a>(
         &'a self,
-        key: &'a KeyPath,
+        key: &'a KeyRef,
         state: KeyState,
         unlock: &'a dyn Unlock,
     ) -> BoxFuture<'a, Result<Described, KeyFault>>;
@@ -125,18 +146,21 @@ pub trait Lifecycle: Send + Sync {
     /// `KeyFault`.
     fn retire<'a>(
         &'a self,
-        key: &'a KeyPath,
+        key: &'a KeyRef,
         version: u32,
         unlock: &'a dyn Unlock,
     ) -> BoxFuture<'a, Result<Described, KeyFault>>;
+}
 
-    /// One key, without unlocking.
+/// Tells of keys, without unlocking any.
+pub trait DescribeKey: Send + Sync {
+    /// One key.
     ///
     /// # Errors
     /// `KeyFault`.
-    fn describe<'a>(&'a self, key: &'a KeyPath) -> BoxFuture<'a, Result<Described, KeyFault>>;
+    fn describe<'a>(&'a self, key: &'a KeyRef) -> BoxFuture<'a, Result<Described, KeyFault>>;
 
-    /// All keys in the order of their paths, without unlocking.
+    /// All keys that can be listed, in the order of their paths.
     ///
     /// # Errors
     /// `KeyFault`.
@@ -146,37 +170,40 @@ pub trait Lifecycle: Send + Sync {
 /// A key with all its versions, without material.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Described {
-    /// UUID.
+    /// The provider's own id: a UUID, an ARN; the name where it has nothing else.
     pub id: String,
-    /// Its canonical path.
-    pub path: KeyPath,
-    /// What it is for.
-    pub purpose: Purpose,
+    /// `kms://…`, or the provider's URI, without a version.
+    pub path: String,
+    /// The provider that holds it.
+    pub provider: &'static str,
+    /// What it is for; `None` where the provider does not say.
+    pub purpose: Option<Purpose>,
     /// Whether it may be used.
     pub state: KeyState,
     /// The scheme all its versions sign under.
     pub scheme: Scheme,
     /// Other names, sorted.
     pub aliases: Vec<String>,
-    /// When it was made.
-    pub created: Timestamp,
+    /// When it was made, where the provider says.
+    pub created: Option<Timestamp>,
     /// Its versions, from 1.
     pub versions: Vec<DescribedVersion>,
-    /// The keystore's generation that this tells of; each change adds one.
-    pub generation: u64,
+    /// The embedded keystore's generation that this tells of; each change adds
+    /// one. `None` of other providers.
+    pub generation: Option<u64>,
 }
 
 /// One version of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DescribedVersion {
-    /// From 1.
-    pub version: u32,
+    /// From 1; `None` where the provider has no versions.
+    pub version: Option<u32>,
     /// What it may do now.
     pub state: VersionState,
     /// When its grace ends, where it is in grace.
     pub grace_until: Option<Timestamp>,
-    /// When it was made.
-    pub created: Timestamp,
+    /// When it was made, where the provider says.
+    pub created: Option<Timestamp>,
     /// Its public key.
     pub public_key: PublicKey,
 }

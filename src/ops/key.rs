@@ -2,31 +2,35 @@
 
 use serde::Serialize;
 
-use super::Failure;
+use super::{Exit, Failure};
 use crate::crypto::PublicKey;
 use crate::custody::KeyState;
 use crate::keys::{Described, KeyFault, Keyring};
-use crate::reference::{KeyPath, KeyRef};
+use crate::reference::KeyRef;
 use crate::time::Timestamp;
 use crate::trust::VersionState;
 
 /// A key: `key` in `obreia.key/v1`, an entry of `obreia.keys/v1`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct KeyView {
-    /// UUID.
+    /// The provider's own id: a UUID, an ARN.
     pub id: String,
-    /// `kms://…`.
+    /// `kms://…`, or the provider's URI.
     pub path: String,
-    /// What it is for.
-    pub purpose: String,
+    /// The provider that holds it.
+    pub provider: String,
+    /// What it is for, where the provider says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<String>,
     /// Whether it may be used.
     pub state: KeyState,
     /// The scheme its versions sign under.
     pub scheme: String,
     /// Other names: `kms://…`.
     pub aliases: Vec<String>,
-    /// When it was made.
-    pub created: Timestamp,
+    /// When it was made, where the provider says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
     /// Its versions, from 1.
     pub versions: Vec<VersionView>,
 }
@@ -34,15 +38,17 @@ pub struct KeyView {
 /// One version of a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct VersionView {
-    /// From 1.
-    pub version: u32,
+    /// From 1; absent where the provider has no versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<u32>,
     /// What it may do now.
     pub state: VersionState,
     /// When its grace ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grace_until: Option<Timestamp>,
-    /// When it was made.
-    pub created: Timestamp,
+    /// When it was made, where the provider says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
     /// Family and size of the key.
     pub kind: String,
     /// SHA-256 of the DER `SubjectPublicKeyInfo`, hex.
@@ -55,8 +61,9 @@ impl From<&Described> for KeyView {
     fn from(key: &Described) -> Self {
         Self {
             id: key.id.clone(),
-            path: format!("kms://{}", key.path),
-            purpose: key.purpose.to_string(),
+            path: key.path.clone(),
+            provider: key.provider.to_owned(),
+            purpose: key.purpose.as_ref().map(ToString::to_string),
             state: key.state,
             scheme: key.scheme.to_string(),
             aliases: key.aliases.iter().map(|a| format!("kms://{a}")).collect(),
@@ -78,24 +85,40 @@ impl From<&Described> for KeyView {
     }
 }
 
-/// Reads the name of a key in the keystore; `version` tells whether one may be named.
+/// Reads the name of a whole key: one with a version is refused.
 ///
 /// # Errors
-/// Usage, for anything that is not `kms://…`.
-pub fn path(text: &str, version: bool) -> Result<(KeyPath, Option<u32>), Failure> {
-    match KeyRef::parse(text)? {
-        KeyRef::Kms {
-            path,
-            version: named,
-        } if version || named.is_none() => Ok((path, named)),
-        KeyRef::Kms { .. } => Err(wrong(
+/// Usage, for a key file and for `?version=N`.
+pub fn whole(text: &str) -> Result<KeyRef, Failure> {
+    let key = not_a_file(text)?;
+    if key.version().is_some() {
+        return Err(wrong(
             text,
             "this concerns the whole key, without ?version=",
-        )),
-        KeyRef::File(_) | KeyRef::Provider { .. } => Err(wrong(
+        ));
+    }
+    Ok(key)
+}
+
+/// Reads the name of one version of a key.
+///
+/// # Errors
+/// Usage, for a key file and where no version is named.
+pub fn versioned(text: &str) -> Result<(KeyRef, u32), Failure> {
+    let key = not_a_file(text)?;
+    let version = key.version().ok_or_else(|| {
+        Failure::new(Exit::Usage, "no version was named").hint(format!("write {text}?version=N"))
+    })?;
+    Ok((key.without_version(), version))
+}
+
+fn not_a_file(text: &str) -> Result<KeyRef, Failure> {
+    match KeyRef::parse(text)? {
+        KeyRef::File(_) => Err(wrong(
             text,
-            "keys in the keystore are named kms://purpose/environment/…",
+            "keys are named kms://purpose/environment/…, or by another provider's URI",
         )),
+        key @ (KeyRef::Kms { .. } | KeyRef::Provider { .. }) => Ok(key),
     }
 }
 
@@ -113,19 +136,19 @@ fn wrong(key: &str, why: &str) -> Failure {
 /// # Errors
 /// Where there is no such key.
 pub async fn public(keyring: &Keyring, key: &KeyRef) -> Result<PublicKey, Failure> {
-    let KeyRef::Kms { path, version } = key else {
+    let KeyRef::Kms { version, .. } = key else {
         let mut trusted = keyring.trusted(key).await?;
         return Ok(trusted.swap_remove(0).public_key);
     };
-    let described = keyring.describe(path).await?;
+    let described = keyring.describe(&key.without_version()).await?;
     let found = described.versions.iter().find(|found| match version {
-        Some(version) => found.version == *version,
+        Some(_) => found.version == *version,
         None => found.state == VersionState::Active,
     });
     match found {
         Some(found) => Ok(found.public_key.clone()),
         None => Err(KeyFault::NoSuchVersion {
-            key: format!("kms://{}", described.path),
+            key: described.path,
             version: version.unwrap_or_default(),
         }
         .into()),

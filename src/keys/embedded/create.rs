@@ -1,8 +1,8 @@
-use super::{EmbeddedKeys, names};
+use super::{EmbeddedKeys, names, path_of};
 use crate::crypto::{KeyKind, PrivateKey, PrivateKeyError};
 use crate::custody::KeyState;
 use crate::keys::id::new_id;
-use crate::keys::{BoxFuture, Described, GenerateKey, KeyFault, NewKey, Unlock};
+use crate::keys::{BoxFuture, Described, GenerateKey, ImportKey, KeyFault, NewKey, Unlock};
 use crate::storage::{AliasRow, KeyRow, Snapshot, VersionRow};
 use crate::trust::VersionState;
 
@@ -23,7 +23,9 @@ impl GenerateKey for EmbeddedKeys {
             self.add(new, &private, unlock).await
         })
     }
+}
 
+impl ImportKey for EmbeddedKeys {
     fn import<'a>(
         &'a self,
         new: &'a NewKey,
@@ -45,6 +47,7 @@ impl EmbeddedKeys {
         unlock: &dyn Unlock,
     ) -> Result<Described, KeyFault> {
         let id = new_id()?;
+        let path = path_of(&new.key)?;
         let snapshot = self
             .change(unlock, |snapshot, vault, draft| {
                 let purpose = names::check(new, snapshot)?;
@@ -53,7 +56,7 @@ impl EmbeddedKeys {
                 let now = self.clock.now().nanos();
                 let key = KeyRow {
                     id: id.clone(),
-                    path: new.path.as_str().to_owned(),
+                    path: path.as_str().to_owned(),
                     purpose: purpose.as_str().to_owned(),
                     state: KeyState::Enabled.as_str().to_owned(),
                     policy: BUILT_IN.to_owned(),
@@ -82,7 +85,7 @@ impl EmbeddedKeys {
                 Ok(())
             })
             .await?;
-        self.described(&snapshot, self.resolve(&snapshot, &new.path)?)
+        self.described(&snapshot, self.resolve(&snapshot, path)?)
     }
 }
 
@@ -104,7 +107,7 @@ fn not_there(snapshot: &Snapshot, private: &PrivateKey) -> Result<(), KeyFault> 
 
 fn fault(new: &NewKey, error: &PrivateKeyError) -> KeyFault {
     KeyFault::BadRequest {
-        key: format!("kms://{}", new.path),
+        key: new.key.to_string(),
         why: error.to_string(),
     }
 }

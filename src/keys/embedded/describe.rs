@@ -1,8 +1,8 @@
-use super::EmbeddedKeys;
+use super::{EmbeddedKeys, PROVIDER};
 use crate::crypto::PublicKey;
 use crate::custody::{KeyState, Purpose};
 use crate::keys::{Damage, Described, DescribedVersion, KeyFault};
-use crate::reference::{KeyPath, KeyRef};
+use crate::reference::KeyRef;
 use crate::storage::{KeyRow, Snapshot, VersionRow};
 use crate::time::Timestamp;
 use crate::trust::{TrustedKey, VersionState};
@@ -63,21 +63,21 @@ impl EmbeddedKeys {
         for found in versions_of(snapshot, row) {
             let state = self.state_now(found)?;
             versions.push(DescribedVersion {
-                version: found.version,
+                version: Some(found.version),
                 state,
                 grace_until: found
                     .grace_until
                     .filter(|_| state == VersionState::Grace)
                     .map(Timestamp::from_nanos),
-                created: Timestamp::from_nanos(found.created),
+                created: Some(Timestamp::from_nanos(found.created)),
                 public_key: self.public_key(row, found)?,
             });
         }
         Ok(Described {
             id: row.id.clone(),
-            path: KeyPath::parse(&row.path)
-                .map_err(|e| self.damaged(Damage::Malformed(e.to_string())))?,
-            purpose: Purpose::of_existing(&row.purpose),
+            path: format!("kms://{}", row.path),
+            provider: PROVIDER,
+            purpose: Some(Purpose::of_existing(&row.purpose)),
             state: self.key_state(row)?,
             scheme: self.scheme(row)?,
             aliases: snapshot
@@ -86,9 +86,9 @@ impl EmbeddedKeys {
                 .filter(|alias| alias.key == row.id)
                 .map(|alias| alias.alias.clone())
                 .collect(),
-            created: Timestamp::from_nanos(row.created),
+            created: Some(Timestamp::from_nanos(row.created)),
             versions,
-            generation: snapshot.head.generation,
+            generation: Some(snapshot.head.generation),
         })
     }
 

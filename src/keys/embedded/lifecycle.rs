@@ -1,45 +1,50 @@
-use super::EmbeddedKeys;
 use super::describe::versions_of;
+use super::{EmbeddedKeys, path_of};
 use crate::crypto::PrivateKey;
 use crate::custody::KeyState;
-use crate::keys::{BoxFuture, Described, KeyFault, Lifecycle, Unlock};
-use crate::reference::KeyPath;
+use crate::keys::{BoxFuture, DescribeKey, Described, KeyFault, Lifecycle, RotateKey, Unlock};
+use crate::reference::{KeyPath, KeyRef};
 use crate::storage::VersionRow;
 use crate::time::Span;
 use crate::trust::VersionState;
 
-impl Lifecycle for EmbeddedKeys {
+impl RotateKey for EmbeddedKeys {
     fn rotate<'a>(
         &'a self,
-        key: &'a KeyPath,
+        key: &'a KeyRef,
         grace: Span,
         unlock: &'a dyn Unlock,
     ) -> BoxFuture<'a, Result<Described, KeyFault>> {
-        Box::pin(self.rotate_key(key, grace, unlock))
+        Box::pin(async move { self.rotate_key(path_of(key)?, grace, unlock).await })
     }
+}
 
+impl Lifecycle for EmbeddedKeys {
     fn set_state<'a>(
         &'a self,
-        key: &'a KeyPath,
+        key: &'a KeyRef,
         state: KeyState,
         unlock: &'a dyn Unlock,
     ) -> BoxFuture<'a, Result<Described, KeyFault>> {
-        Box::pin(self.set_key_state(key, state, unlock))
+        Box::pin(async move { self.set_key_state(path_of(key)?, state, unlock).await })
     }
 
     fn retire<'a>(
         &'a self,
-        key: &'a KeyPath,
+        key: &'a KeyRef,
         version: u32,
         unlock: &'a dyn Unlock,
     ) -> BoxFuture<'a, Result<Described, KeyFault>> {
-        Box::pin(self.retire_version(key, version, unlock))
+        Box::pin(async move { self.retire_version(path_of(key)?, version, unlock).await })
     }
+}
 
-    fn describe<'a>(&'a self, key: &'a KeyPath) -> BoxFuture<'a, Result<Described, KeyFault>> {
+impl DescribeKey for EmbeddedKeys {
+    fn describe<'a>(&'a self, key: &'a KeyRef) -> BoxFuture<'a, Result<Described, KeyFault>> {
         Box::pin(async move {
+            let path = path_of(key)?;
             let snapshot = self.read().await?;
-            self.described(&snapshot, self.resolve(&snapshot, key)?)
+            self.described(&snapshot, self.resolve(&snapshot, path)?)
         })
     }
 

@@ -31,9 +31,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::record::AUDIT_LOG;
-use super::{
-    BoxFuture, Damage, GenerateKey, KeyFault, KeyProvider, KeyReader, Lifecycle, Signer, Unlock,
-};
+use super::{BoxFuture, Capabilities, Damage, KeyFault, KeyProvider, KeyReader, Signer, Unlock};
 use crate::audit::{self, AuditFault, AuditSink};
 use crate::crypto::Scheme;
 use crate::reference::{KeyPath, KeyRef};
@@ -189,6 +187,10 @@ impl KeyProvider for EmbeddedKeys {
         Box::pin(self.open_signer(key, unlock))
     }
 
+    fn name(&self) -> &'static str {
+        PROVIDER
+    }
+
     fn probe(&self) -> BoxFuture<'_, Result<(), KeyFault>> {
         Box::pin(async {
             let generation = self.tables.generation().await;
@@ -196,12 +198,30 @@ impl KeyProvider for EmbeddedKeys {
         })
     }
 
-    fn generates(&self) -> Option<&dyn GenerateKey> {
-        Some(self)
+    fn capabilities(&self) -> Capabilities<'_> {
+        Capabilities {
+            describe: Some(self),
+            generate: Some(self),
+            import: Some(self),
+            rotate: Some(self),
+            lifecycle: Some(self),
+        }
     }
+}
 
-    fn lifecycle(&self) -> Option<&dyn Lifecycle> {
-        Some(self)
+/// The path in this keystore that `key` names; what changes whole keys takes no
+/// version.
+fn path_of(key: &KeyRef) -> Result<&KeyPath, KeyFault> {
+    match key {
+        KeyRef::Kms {
+            path,
+            version: None,
+        } => Ok(path),
+        KeyRef::Kms { .. } => Err(KeyFault::BadRequest {
+            key: key.to_string(),
+            why: "this concerns the whole key, without ?version=".to_owned(),
+        }),
+        KeyRef::File(_) | KeyRef::Provider { .. } => Err(KeyFault::NoProvider(key.to_string())),
     }
 }
 

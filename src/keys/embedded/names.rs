@@ -1,3 +1,4 @@
+use super::path_of;
 use crate::custody::Purpose;
 use crate::keys::{KeyFault, NewKey};
 use crate::reference::KeyPath;
@@ -9,7 +10,7 @@ const RESERVED: [&str; 2] = ["aws", "alias"];
 
 /// The purpose of a key with these names, if they may be had and are free.
 pub(super) fn check(new: &NewKey, snapshot: &Snapshot) -> Result<Purpose, KeyFault> {
-    let path = &new.path;
+    let path = path_of(&new.key)?;
     if path.is_alias() {
         return Err(bad(
             path,

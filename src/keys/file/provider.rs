@@ -2,9 +2,7 @@ use super::{FileKeys, cosign, read};
 use crate::crypto::PrivateKey;
 use crate::custody::{KeyInfo, KeyState};
 use crate::keys::software::SoftwareSigner;
-use crate::keys::{
-    BoxFuture, GenerateKey, KeyFault, KeyProvider, Lifecycle, Locked, Signer, Unlock,
-};
+use crate::keys::{BoxFuture, Capabilities, KeyFault, KeyProvider, Locked, Signer, Unlock};
 use crate::reference::KeyRef;
 use crate::secret::Secret;
 use crate::trust::VersionState;
@@ -41,16 +39,16 @@ impl KeyProvider for FileKeys {
         })
     }
 
+    fn name(&self) -> &'static str {
+        PROVIDER
+    }
+
     fn probe(&self) -> BoxFuture<'_, Result<(), KeyFault>> {
         Box::pin(async { Ok(()) })
     }
 
-    fn generates(&self) -> Option<&dyn GenerateKey> {
-        None
-    }
-
-    fn lifecycle(&self) -> Option<&dyn Lifecycle> {
-        None
+    fn capabilities(&self) -> Capabilities<'_> {
+        Capabilities::default()
     }
 }
 

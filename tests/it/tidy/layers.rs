@@ -23,6 +23,8 @@ const LAYERS: &[&[&str]] = &[
         "attestations",
         "audit",
         "durable",
+        "environment",
+        "http",
         "keys",
         "source",
         "storage",

@@ -69,7 +69,7 @@ impl Place {
     }
 
     fn rotate(&self, key: &str, grace: &str) {
-        let key = KeyPath::parse(key).unwrap();
+        let key = KeyRef::parse(&format!("kms://{key}")).unwrap();
         let grace: Span = grace.parse().unwrap();
         self.administer(Administer::Rotate { key: &key, grace })
             .unwrap();
@@ -120,7 +120,7 @@ impl Place {
 
 fn new(path: &str, aliases: &[&str]) -> NewKey {
     NewKey {
-        path: KeyPath::parse(path).unwrap(),
+        key: KeyRef::parse(&format!("kms://{path}")).unwrap(),
         aliases: aliases
             .iter()
             .map(|alias| KeyPath::parse(alias).unwrap())
@@ -219,7 +219,7 @@ fn rotation_keeps_old_versions_verifying_and_signs_with_the_new() {
 #[test]
 fn a_retired_version_verifies_nothing() {
     let place = Place::with(&["model-sign/dev"]);
-    let key = KeyPath::parse("model-sign/dev").unwrap();
+    let key = KeyRef::parse("kms://model-sign/dev").unwrap();
     let retire = |version| place.administer(Administer::Retire { key: &key, version });
     assert!(matches!(retire(1), Err(KeyFault::BadRequest { .. })));
     assert!(matches!(retire(2), Err(KeyFault::NoSuchVersion { .. })));
@@ -235,7 +235,7 @@ fn a_retired_version_verifies_nothing() {
 #[test]
 fn a_disabled_key_does_nothing_until_enabled() {
     let place = Place::with(&["model-sign/dev"]);
-    let key = KeyPath::parse("model-sign/dev").unwrap();
+    let key = KeyRef::parse("kms://model-sign/dev").unwrap();
     let described = place.administer(Administer::Disable(&key)).unwrap();
     assert_eq!(described.state, KeyState::Disabled);
     for fault in [
@@ -266,7 +266,7 @@ fn a_key_that_is_open_stops_signing_when_it_is_disabled_or_replaced() {
     // A change of something else changes nothing for them.
     place.create("model-sign/c").unwrap();
     sign(&a).unwrap();
-    let path = KeyPath::parse("model-sign/a").unwrap();
+    let path = KeyRef::parse("kms://model-sign/a").unwrap();
     place.administer(Administer::Disable(&path)).unwrap();
     place.rotate("model-sign/b", "1d");
     assert!(matches!(sign(&a), Err(KeyFault::Disabled(_))));
@@ -329,7 +329,7 @@ fn without_its_passphrase_nothing_is_changed() {
         .tables
         .load())
     .unwrap();
-    let path = KeyPath::parse("model-sign/a").unwrap();
+    let path = KeyRef::parse("kms://model-sign/a").unwrap();
     for change in [
         Administer::Create {
             new: &new("model-sign/b", &[]),

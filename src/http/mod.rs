@@ -1,0 +1,16 @@
+//! HTTP as all adapters use it: one pool of connections, TLS that cannot be
+//! turned off, bounded answers, deadlines, and retries that know what may be
+//! sent twice. With `--offline` no socket is opened.
+
+mod fault;
+mod options;
+mod retry;
+mod send;
+
+#[cfg(test)]
+mod tests;
+
+pub use fault::HttpFault;
+pub use options::Options;
+pub use retry::{Attempt, Next, after};
+pub use send::{Client, Method, Reply, Request};

@@ -1,0 +1,27 @@
+use std::time::Duration;
+
+use crate::secret::Secret;
+
+/// How connections are made.
+#[derive(Debug)]
+pub struct Options {
+    /// No socket is opened.
+    pub offline: bool,
+    /// Certificates of further authorities, PEM, beside the system's.
+    pub authorities: Vec<Vec<u8>>,
+    /// A client certificate with its private key, both PEM, one after the other.
+    pub identity: Option<Secret>,
+    /// How long a connection may take to come about.
+    pub connect: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            offline: false,
+            authorities: Vec::new(),
+            identity: None,
+            connect: Duration::from_secs(5),
+        }
+    }
+}

@@ -1,0 +1,251 @@
+use std::time::{Duration, Instant};
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+
+use super::{Attempt, HttpFault, Next, Options, after};
+use crate::secret::Secret;
+
+/// What is done to the resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// GET
+    Get,
+    /// POST
+    Post,
+    /// PUT
+    Put,
+    /// DELETE
+    Delete,
+}
+
+/// One request.
+pub struct Request<'a> {
+    /// What is done.
+    pub method: Method,
+    /// The whole URL.
+    pub url: &'a str,
+    /// Names and values; all values are treated as secrets.
+    pub headers: &'a [(&'a str, &'a Secret)],
+    /// The content type and the bytes.
+    pub body: Option<(&'static str, Vec<u8>)>,
+    /// Whether it does no harm to carry it out twice.
+    pub repeatable: bool,
+    /// For all attempts together.
+    pub deadline: Duration,
+    /// The longest answer, in bytes.
+    pub limit: u64,
+}
+
+/// An answer, of whatever status.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// The body; at most the request's limit.
+    pub body: Vec<u8>,
+    headers: HeaderMap,
+}
+
+impl Reply {
+    /// A header of the answer, where it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+impl std::fmt::Debug for Reply {
+    // A body may hold a token.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Reply({}, {} bytes)", self.status, self.body.len())
+    }
+}
+
+/// A pool of connections. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// `None` offline.
+    inner: Option<reqwest::Client>,
+}
+
+impl Client {
+    /// A client; connects to nothing yet.
+    ///
+    /// # Errors
+    /// `BadTls` where an authority or the client certificate cannot be read.
+    pub fn new(options: &Options) -> Result<Self, HttpFault> {
+        if options.offline {
+            return Ok(Self { inner: None });
+        }
+        let bad = |e: reqwest::Error| HttpFault::BadTls(root_cause(&e));
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("obreia/", env!("CARGO_PKG_VERSION")))
+            // A redirect could carry a token to another host.
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(options.connect);
+        for authority in &options.authorities {
+            for certificate in reqwest::Certificate::from_pem_bundle(authority).map_err(bad)? {
+                builder = builder.add_root_certificate(certificate);
+            }
+        }
+        if let Some(identity) = &options.identity {
+            let identity = reqwest::Identity::from_pem(identity.expose()).map_err(bad)?;
+            builder = builder.identity(identity);
+        }
+        Ok(Self {
+            inner: Some(builder.build().map_err(bad)?),
+        })
+    }
+
+    /// Sends, and sends again where that may help and does no harm.
+    ///
+    /// # Errors
+    /// `HttpFault`; an answer of any status but a lasting 429 is none.
+    pub async fn send(&self, request: &Request<'_>) -> Result<Reply, HttpFault> {
+        let endpoint = endpoint(request.url)?;
+        let Some(client) = &self.inner else {
+            return Err(HttpFault::Offline { endpoint });
+        };
+        let begun = Instant::now();
+        let mut number = 1;
+        loop {
+            let left = request.deadline.saturating_sub(begun.elapsed());
+            let once = tokio::time::timeout(left, once(client, request, &endpoint)).await;
+            let Ok(result) = once else {
+                return Err(HttpFault::Deadline {
+                    endpoint,
+                    seconds: request.deadline.as_secs(),
+                });
+            };
+            let attempt = match &result {
+                Ok(reply) => Attempt::Status(reply.status),
+                Err(HttpFault::Unreachable { .. }) => Attempt::NotSent,
+                Err(HttpFault::Cut { .. }) => Attempt::Cut,
+                Err(_) => return result,
+            };
+            let said = result.as_ref().ok().and_then(|reply| {
+                let seconds = reply.header(RETRY_AFTER.as_str())?.parse().ok()?;
+                Some(Duration::from_secs(seconds))
+            });
+            let left = request.deadline.saturating_sub(begun.elapsed());
+            let next = after(
+                number,
+                attempt,
+                request.repeatable,
+                said,
+                left,
+                fastrand::f64(),
+            );
+            match next {
+                Next::Again(pause) => tokio::time::sleep(pause).await,
+                Next::GiveUp if attempt == Attempt::Status(429) => {
+                    return Err(HttpFault::Throttled { endpoint });
+                }
+                Next::GiveUp => return result,
+            }
+            number += 1;
+        }
+    }
+}
+
+async fn once(
+    client: &reqwest::Client,
+    request: &Request<'_>,
+    endpoint: &str,
+) -> Result<Reply, HttpFault> {
+    let method = match request.method {
+        Method::Get => reqwest::Method::GET,
+        Method::Post => reqwest::Method::POST,
+        Method::Put => reqwest::Method::PUT,
+        Method::Delete => reqwest::Method::DELETE,
+    };
+    let bad = |_| HttpFault::BadUrl {
+        url: endpoint.to_owned(),
+    };
+    let mut headers = HeaderMap::new();
+    for (name, value) in request.headers {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad(()))?;
+        let mut value = HeaderValue::from_bytes(value.expose()).map_err(|_| bad(()))?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    let mut sending = client.request(method, request.url).headers(headers);
+    if let Some((kind, bytes)) = &request.body {
+        sending = sending
+            .header(reqwest::header::CONTENT_TYPE, *kind)
+            .body(bytes.clone());
+    }
+    let failed = |e: reqwest::Error| fault(&e, endpoint);
+    let mut response = sending.send().await.map_err(failed)?;
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(failed)? {
+        if body.len() as u64 + chunk.len() as u64 > request.limit {
+            return Err(HttpFault::TooLarge {
+                endpoint: endpoint.to_owned(),
+                limit: request.limit,
+            });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Reply {
+        status,
+        body,
+        headers,
+    })
+}
+
+fn fault(error: &reqwest::Error, endpoint: &str) -> HttpFault {
+    let (endpoint, cause) = (endpoint.to_owned(), root_cause(error));
+    if is_tls(error) {
+        HttpFault::Tls { endpoint, cause }
+    } else if error.is_connect() || error.is_builder() {
+        HttpFault::Unreachable { endpoint, cause }
+    } else {
+        HttpFault::Cut { endpoint, cause }
+    }
+}
+
+fn is_tls(error: &reqwest::Error) -> bool {
+    sources(error).any(|source| {
+        let inner = source
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref)
+            .is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>);
+        inner || source.is::<rustls::Error>()
+    })
+}
+
+fn root_cause(error: &reqwest::Error) -> String {
+    // The outermost text would repeat the URL.
+    sources(error)
+        .last()
+        .map_or_else(|| error.to_string(), ToString::to_string)
+        .chars()
+        .take(512)
+        .collect()
+}
+
+fn sources<'a>(
+    error: &'a reqwest::Error,
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(std::error::Error::source(error), |e| e.source())
+}
+
+/// Scheme, host and port: what messages show of a URL.
+fn endpoint(url: &str) -> Result<String, HttpFault> {
+    let parsed = reqwest::Url::parse(url).ok();
+    let host = parsed.as_ref().and_then(reqwest::Url::host_str);
+    match (&parsed, host) {
+        (Some(parsed), Some(host)) if matches!(parsed.scheme(), "http" | "https") => {
+            let port = parsed.port().map(|port| format!(":{port}"));
+            Ok(format!(
+                "{}://{host}{}",
+                parsed.scheme(),
+                port.unwrap_or_default()
+            ))
+        }
+        _ => Err(HttpFault::BadUrl {
+            url: url.rsplit('@').next().unwrap_or_default().to_owned(),
+        }),
+    }
+}
