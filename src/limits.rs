@@ -31,6 +31,8 @@ pub const CLOSURE: usize = 200_000;
 pub const INDEX_DEPTH: usize = 8;
 /// Most files in one model.
 pub const MODEL_FILES: usize = 1_000_000;
+/// Most sizes of shards that one model's signatures may ask to be hashed.
+pub const SHARD_SIZES: usize = 4;
 /// Deepest folder nesting in one model.
 pub const MODEL_DEPTH: usize = 64;
 /// Longest path inside a model, in bytes.

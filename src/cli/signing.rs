@@ -7,8 +7,8 @@ use clap::Args;
 use super::Context;
 use super::passphrase::Passphrases;
 use crate::custody::Caller;
-use crate::ops::keyring::{Key, Keyring};
 use crate::ops::Failure;
+use crate::ops::keyring::{Key, Keyring};
 use crate::reference::KeyRef;
 
 /// The key to sign with.

@@ -6,6 +6,7 @@ use std::num::NonZeroU64;
 use super::dirhash::{self, DirHashError};
 use super::name;
 use crate::digest::{Digest, Identity};
+use crate::limits;
 
 /// What a file counts as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,8 +31,15 @@ pub struct HashedFile {
     pub standing: Standing,
     /// SHA-256 of its bytes, where that was asked for.
     pub sha256: Option<Digest>,
-    /// SHA-256 of each of its shards, where that was asked for.
-    pub shards: Option<Shards>,
+    /// SHA-256 of each of its shards, for each size that was asked for.
+    pub shards: Vec<Shards>,
+}
+
+impl HashedFile {
+    /// Its shards of that size, where they were asked for.
+    pub fn shards_of(&self, size: NonZeroU64) -> Option<&Shards> {
+        self.shards.iter().find(|shards| shards.size == size)
+    }
 }
 
 /// The digests of a file cut into pieces of equal size; the last may be shorter.
@@ -48,8 +56,9 @@ pub struct Shards {
 pub struct HashRequest {
     /// Whether each file is hashed as a whole.
     pub whole: bool,
-    /// The size of the shards that are hashed, in bytes, if any.
-    pub shard_size: Option<NonZeroU64>,
+    /// The sizes of the shards that are hashed, in bytes; each size is a hash
+    /// of the whole model more, so at most [`limits::SHARD_SIZES`] are taken.
+    pub shard_sizes: BTreeSet<NonZeroU64>,
     /// Files that are hashed although they are not [`Standing::Content`].
     pub also: BTreeSet<String>,
 }
@@ -59,7 +68,7 @@ impl HashRequest {
     pub const fn whole() -> Self {
         Self {
             whole: true,
-            shard_size: None,
+            shard_sizes: BTreeSet::new(),
             also: BTreeSet::new(),
         }
     }
@@ -69,11 +78,15 @@ impl HashRequest {
         standing == Standing::Content || self.also.contains(path)
     }
 
-    /// Both requests in one pass; of two shard sizes this request's stays.
+    /// Both requests in one pass; of too many shard sizes this request's stay.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.whole |= other.whole;
-        self.shard_size = self.shard_size.or(other.shard_size);
+        for size in other.shard_sizes {
+            if self.shard_sizes.len() < limits::SHARD_SIZES {
+                self.shard_sizes.insert(size);
+            }
+        }
         self.also.extend(other.also);
         self
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
 
-use super::files::{HashRequest, HashedFile, Shards, Standing};
+use super::files::{HashRequest, HashedFile, Standing};
 use super::ignore::IgnoreRules;
 use super::name;
 use super::oms::ManifestError;
@@ -128,9 +128,9 @@ impl ModelManifest {
     pub fn request(&self) -> HashRequest {
         HashRequest {
             whole: true,
-            shard_size: match self.method {
-                Method::Files => None,
-                Method::Shards(size) => Some(size),
+            shard_sizes: match self.method {
+                Method::Files => BTreeSet::new(),
+                Method::Shards(size) => BTreeSet::from([size]),
             },
             also: self.resources.iter().map(|r| r.path.clone()).collect(),
         }
@@ -204,7 +204,7 @@ impl ModelManifest {
     fn first_digest(&self, file: &HashedFile) -> Option<Digest> {
         match self.method {
             Method::Files => file.sha256,
-            Method::Shards(_) => file.shards.as_ref()?.digests.first().copied(),
+            Method::Shards(size) => file.shards_of(size)?.digests.first().copied(),
         }
     }
 
@@ -221,7 +221,7 @@ impl ModelManifest {
                 if resources.last().and_then(|r| r.range).map(|r| r.1) != Some(file.size) {
                     return Some(false);
                 }
-                let shards = file.shards.as_ref().filter(|s| s.size == size)?;
+                let shards = file.shards_of(size)?;
                 Some(
                     shards.digests.len() == resources.len()
                         && shards
@@ -250,11 +250,7 @@ fn cut(file: &HashedFile, method: Method, out: &mut Vec<Resource>) -> Result<(),
             if file.size == 0 {
                 return Err(ManifestError::EmptyFile(file.path.clone()));
             }
-            let shards: &Shards = file
-                .shards
-                .as_ref()
-                .filter(|s| s.size == size)
-                .ok_or_else(not_hashed)?;
+            let shards = file.shards_of(size).ok_or_else(not_hashed)?;
             let mut start = 0_u64;
             for digest in &shards.digests {
                 let end = start.saturating_add(size.get()).min(file.size);

@@ -1,7 +1,8 @@
 //! `obreia pull`: a model, SBOM or file out of a layout, into a folder.
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -103,8 +104,7 @@ pub async fn pull(
                 Format::Malformed(why) | Format::Unreadable(why) => Err(why),
             };
             match kept {
-                Ok(Some(origin)) => pulled.evidence.push(origin),
-                Ok(None) => {}
+                Ok(origin) => pulled.evidence.push(origin),
                 Err(why) => pulled.left.push(format!("{}: {why}", one.origin)),
             }
         }
@@ -141,9 +141,9 @@ fn subject_of(directory: &Path, manifest: &Manifest, files: &[ArtifactFile]) -> 
     }
 }
 
-/// Puts a bundle beside the subject; `None` for one about the manifest, which
-/// the files alone cannot be held against.
-async fn keep(beside: &Path, json: &[u8], manifest: &Digest) -> Result<Option<String>, String> {
+/// Puts a bundle beside the subject, and says where. One about the manifest
+/// alone stays behind: the files cannot be held against it.
+async fn keep(beside: &Path, json: &[u8], manifest: &Digest) -> Result<String, String> {
     let bundle = Bundle::parse(json).map_err(|e| e.to_string())?;
     let mut label = None;
     if let Content::Envelope(envelope) = &bundle.content {
@@ -152,7 +152,9 @@ async fn keep(beside: &Path, json: &[u8], manifest: &Digest) -> Result<Option<St
             s.digest.get(manifest.algorithm().name()) == Some(&manifest.hex())
         };
         if statement.subject.iter().all(about_manifest) {
-            return Ok(None);
+            return Err(format!(
+                "it is about the manifest {manifest} and not about the files; obreia copy moves both"
+            ));
         }
         label = Some(label_of(&statement.predicate_type));
     }
@@ -163,7 +165,7 @@ async fn keep(beside: &Path, json: &[u8], manifest: &Digest) -> Result<Option<St
         let mut deposit = Deposit::new(json);
         deposit.label = (number > 1).then_some(&numbered);
         match Sidecar.put(&subject, deposit).await {
-            Ok(stored) => return Ok(Some(stored.origin)),
+            Ok(stored) => return Ok(stored.origin),
             Err(StoreError::Exists(_)) => {}
             Err(error) => return Err(error.to_string()),
         }
@@ -191,10 +193,14 @@ fn failed<'a>(what: &'a str, path: &'a Path) -> impl FnOnce(io::Error) -> Failur
     }
 }
 
+/// What the folder and those in it are made with: whatever the process's umask
+/// is, nobody else may write where a model was checked byte by byte.
+const FOLDER: u32 = 0o755;
+/// The same for its files.
+const FILE: u32 = 0o644;
+
 /// A folder beside the wanted one, that goes away unless it gets the name.
 fn stage(directory: &Path) -> Result<tempfile::TempDir, Failure> {
-    use std::os::unix::fs::PermissionsExt;
-
     let parent = match directory.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -202,7 +208,7 @@ fn stage(directory: &Path) -> Result<tempfile::TempDir, Failure> {
     tempfile::Builder::new()
         .prefix(".obreia-")
         .suffix(".partial")
-        .permissions(fs::Permissions::from_mode(0o755))
+        .permissions(fs::Permissions::from_mode(FOLDER))
         .tempdir_in(parent)
         .map_err(failed("make a folder in", parent))
 }
@@ -216,7 +222,11 @@ fn write(
 ) -> Result<(), Failure> {
     let path = into.join(&file.path);
     if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent).map_err(failed("make", parent))?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(FOLDER)
+            .create(parent)
+            .map_err(failed("make", parent))?;
     }
     let layer = manifest
         .layers
@@ -225,7 +235,12 @@ fn write(
         .cloned()
         .unwrap_or_else(|| Descriptor::new(media_type::OCTETS, file.digest, file.size));
     let mut from = Counted::new(layout.open_blob(&layer)?, progress);
-    let mut to = File::create_new(&path).map_err(failed("write", &path))?;
+    let mut to = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(FILE)
+        .open(&path)
+        .map_err(failed("write", &path))?;
     let mut buffer = vec![0; 128 * 1024];
     loop {
         let count = from

@@ -126,7 +126,7 @@ struct Signing<'a> {
 
 impl Signing<'_> {
     async fn file(&self, path: &Path, progress: &dyn Progress) -> Result<SignedArtifact, Failure> {
-        let file = RegularFile::open(path)?;
+        let mut file = RegularFile::open(path)?;
         let start = file.start(SNIFFED)?;
         refuse_envelope(&file, &start)?;
         let kind = match self.request.kind {
@@ -135,7 +135,7 @@ impl Signing<'_> {
             None => ArtifactKind::Blob,
         };
         if kind == ArtifactKind::Sbom {
-            check_sbom(path)?;
+            check_sbom(&mut file)?;
         }
         let scheme_hash = self.key.scheme().hash();
         // Pure Ed25519 cannot stream a file, and a message signature has no
@@ -181,15 +181,13 @@ impl Signing<'_> {
                 .cause(e)
             })?;
         }
-        let (request, method) = match self.request.shard_size {
-            Some(size) => (
-                HashRequest {
-                    shard_size: Some(size),
-                    ..HashRequest::whole()
-                },
-                Method::Shards(size),
-            ),
-            None => (HashRequest::whole(), Method::Files),
+        let method = match self.request.shard_size {
+            Some(size) => Method::Shards(size),
+            None => Method::Files,
+        };
+        let request = HashRequest {
+            shard_sizes: self.request.shard_size.into_iter().collect(),
+            ..HashRequest::whole()
         };
         let hashed: Vec<HashedFile> = tree.hash(&request, progress)?;
         let manifest = ModelManifest::of(
@@ -380,13 +378,16 @@ fn refuse_envelope(file: &RegularFile, start: &[u8]) -> Result<(), Failure> {
 }
 
 /// An SBOM is signed only where it keeps to its specification: whoever reads
-/// it later will rely on that.
-fn check_sbom(path: &Path) -> Result<(), Failure> {
-    let bytes = durable::read(path, limits::DOCUMENT)?;
+/// it later will rely on that. Read through the descriptor that is hashed.
+fn check_sbom(file: &mut RegularFile) -> Result<(), Failure> {
+    let bytes = file.read_all(limits::DOCUMENT)?;
     sbom::validate(&bytes).map(drop).map_err(|e| {
         Failure::new(
             Exit::Usage,
-            format!("{} does not keep to its SBOM specification", path.display()),
+            format!(
+                "{} does not keep to its SBOM specification",
+                file.path().display()
+            ),
         )
         .cause(e)
         .hint("correct it, or sign it as any other file with --kind blob")

@@ -1,6 +1,7 @@
 //! A model's digests: several files at once, the largest first.
 
 use std::num::NonZeroU64;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::error::SourceError;
@@ -10,7 +11,8 @@ use super::tree::{Entry, Tree};
 use crate::crypto::Hasher;
 use crate::digest::{Algorithm, Digest};
 use crate::limits;
-use crate::model::files::{HashRequest, HashedFile, Shards};
+use crate::model::files::{HashRequest, HashedFile, Shards, Standing};
+use crate::model::name;
 
 /// Below this many bytes in all, a second thread costs more than it brings.
 const ALONE: u64 = 1 << 20;
@@ -46,10 +48,12 @@ impl Tree {
         for (portion, (whole, shards)) in portions.iter().zip(done) {
             let file = &mut hashed[portion.index];
             file.sha256 = whole;
-            match (&mut file.shards, shards) {
-                (Some(all), Some(more)) => all.digests.extend(more.digests),
-                (slot @ None, shards) => *slot = shards,
-                (Some(_), None) => {}
+            match file.shards.first_mut() {
+                // A further portion of a file, of the one size.
+                Some(all) => all
+                    .digests
+                    .extend(shards.into_iter().flat_map(|more| more.digests)),
+                None => file.shards = shards,
             }
         }
         Ok(hashed)
@@ -64,21 +68,25 @@ impl Tree {
                 size: entry.size,
                 standing: entry.standing,
                 sha256: None,
-                shards: None,
+                shards: Vec::new(),
             })
             .collect()
     }
 
     /// What is to be read, in the order of the files and of their bytes.
     fn portions(&self, request: &HashRequest) -> Result<Vec<Portion<'_>>, SourceError> {
-        let step = match request.shard_size {
-            Some(size) => {
-                self.check_shards(size)?;
-                // A digest of the whole is made from one end to the other.
-                (!request.whole).then(|| size.get().saturating_mul((PORTION / size.get()).max(1)))
-            }
-            None if request.whole => None,
-            None => return Ok(Vec::new()),
+        for size in &request.shard_sizes {
+            self.check_shards(*size)?;
+        }
+        let step = match (request.whole, request.shard_sizes.len()) {
+            (false, 0) => return Ok(Vec::new()),
+            (false, 1) => request.shard_sizes.first().map(|size| {
+                let whole_shards = (PORTION / size.get()).max(1);
+                size.get().saturating_mul(whole_shards)
+            }),
+            // A digest of the whole is made from one end to the other, and two
+            // sizes have no portion in common.
+            _ => None,
         };
         let mut portions = Vec::with_capacity(self.entries().len());
         for (index, entry) in self.entries().iter().enumerate() {
@@ -105,14 +113,49 @@ impl Tree {
     }
 
     pub(super) fn check_shards(&self, size: NonZeroU64) -> Result<(), SourceError> {
-        let count = self.entries().iter().fold(0_u64, |sum, e| {
-            sum.saturating_add(e.size.div_ceil(size.get()))
-        });
-        if count > limits::MODEL_FILES as u64 {
-            return Err(SourceError::TooManyShards(self.path().to_owned()));
-        }
-        Ok(())
+        let sizes = self.entries().iter().map(|entry| entry.size);
+        check_shards(self.path(), sizes, size)
     }
+}
+
+impl RegularFile {
+    /// The digests of a model that is this one file, read through the
+    /// descriptor that is open already.
+    ///
+    /// # Errors
+    /// As [`Tree::hash`].
+    pub fn hash_as_model(
+        &self,
+        request: &HashRequest,
+        progress: &dyn Progress,
+    ) -> Result<HashedFile, SourceError> {
+        for size in &request.shard_sizes {
+            check_shards(self.path(), [self.size()], *size)?;
+        }
+        let mut buffer = file::buffer(self.size());
+        let (sha256, shards) = hash_and(self, Some(request), &mut buffer, progress, |_| Ok(()))?;
+        Ok(HashedFile {
+            path: name::SINGLE.to_owned(),
+            size: self.size(),
+            standing: Standing::Content,
+            sha256,
+            shards,
+        })
+    }
+}
+
+fn check_shards(
+    path: &Path,
+    files: impl IntoIterator<Item = u64>,
+    size: NonZeroU64,
+) -> Result<(), SourceError> {
+    let count = files.into_iter().fold(0_u64, |sum, file| {
+        sum.saturating_add(file.div_ceil(size.get()))
+    });
+    if count > limits::MODEL_FILES as u64 {
+        return Err(SourceError::TooManyShards(path.to_owned()));
+    }
+    Ok(())
 }
 
 struct Portion<'a> {
@@ -122,54 +165,80 @@ struct Portion<'a> {
     end: u64,
 }
 
+/// A file's digest as a whole, and its shards of each size.
+type Hashes = (Option<Digest>, Vec<Shards>);
+
 /// The digests of one file in the making.
 pub(super) struct Digests {
     whole: Option<Hasher>,
-    shards: Option<(Shards, Hasher, u64)>,
+    shards: Vec<Cut>,
+}
+
+/// The shards of one size in the making.
+struct Cut {
+    done: Shards,
+    hasher: Hasher,
+    filled: u64,
+}
+
+fn sha256() -> Hasher {
+    Hasher::new(Algorithm::Sha256)
 }
 
 impl Digests {
     pub(super) fn new(request: &HashRequest) -> Self {
-        let sha256 = || Hasher::new(Algorithm::Sha256);
+        let cut = |size: &NonZeroU64| Cut {
+            done: Shards {
+                size: *size,
+                digests: Vec::new(),
+            },
+            hasher: sha256(),
+            filled: 0,
+        };
         Self {
             whole: request.whole.then(sha256),
-            shards: request.shard_size.map(|size| {
-                let digests = Vec::new();
-                (Shards { size, digests }, sha256(), 0)
-            }),
+            shards: request.shard_sizes.iter().map(cut).collect(),
         }
     }
 
-    pub(super) fn update(&mut self, mut bytes: &[u8]) {
+    pub(super) fn update(&mut self, bytes: &[u8]) {
         if let Some(whole) = &mut self.whole {
             whole.update(bytes);
         }
-        let Some((shards, hasher, filled)) = &mut self.shards else {
-            return;
-        };
+        for cut in &mut self.shards {
+            cut.update(bytes);
+        }
+    }
+
+    pub(super) fn finish(self) -> Hashes {
+        let shards = self.shards.into_iter().map(Cut::finish).collect();
+        (self.whole.map(Hasher::finish), shards)
+    }
+}
+
+impl Cut {
+    fn update(&mut self, mut bytes: &[u8]) {
+        let size = self.done.size.get();
         while !bytes.is_empty() {
-            let room = shards.size.get() - *filled;
+            let room = size - self.filled;
             let take = usize::try_from(room).map_or(bytes.len(), |room| room.min(bytes.len()));
             let (now, rest) = bytes.split_at(take);
-            hasher.update(now);
-            *filled += take as u64;
-            if *filled == shards.size.get() {
-                let done = std::mem::replace(hasher, Hasher::new(Algorithm::Sha256));
-                shards.digests.push(done.finish());
-                *filled = 0;
+            self.hasher.update(now);
+            self.filled += take as u64;
+            if self.filled == size {
+                let full = std::mem::replace(&mut self.hasher, sha256());
+                self.done.digests.push(full.finish());
+                self.filled = 0;
             }
             bytes = rest;
         }
     }
 
-    pub(super) fn finish(self) -> (Option<Digest>, Option<Shards>) {
-        let shards = self.shards.map(|(mut shards, hasher, filled)| {
-            if filled > 0 {
-                shards.digests.push(hasher.finish());
-            }
-            shards
-        });
-        (self.whole.map(Hasher::finish), shards)
+    fn finish(mut self) -> Shards {
+        if self.filled > 0 {
+            self.done.digests.push(self.hasher.finish());
+        }
+        self.done
     }
 }
 
@@ -243,7 +312,7 @@ pub(super) fn hash_and(
     buffer: &mut [u8],
     progress: &dyn Progress,
     mut take: impl FnMut(&[u8]) -> Result<(), SourceError>,
-) -> Result<(Option<Digest>, Option<Shards>), SourceError> {
+) -> Result<Hashes, SourceError> {
     let mut digests = request.map(Digests::new);
     file.each(0, file.size(), buffer, progress, |bytes| {
         if let Some(digests) = &mut digests {
@@ -252,5 +321,5 @@ pub(super) fn hash_and(
         take(bytes)
     })?;
     file.recheck()?;
-    Ok(digests.map_or((None, None), Digests::finish))
+    Ok(digests.map_or((None, Vec::new()), Digests::finish))
 }

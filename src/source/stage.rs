@@ -51,8 +51,8 @@ pub fn copy_into(
     progress: &dyn Progress,
 ) -> Result<(Staged, Vec<HashedFile>), SourceError> {
     let staged = Staged::new(tree, place)?;
-    if let Some(size) = request.shard_size {
-        tree.check_shards(size)?;
+    for size in &request.shard_sizes {
+        tree.check_shards(*size)?;
     }
     let folders = staged.make_folders(tree)?;
     let (indexes, sizes): (Vec<_>, Vec<_>) = tree

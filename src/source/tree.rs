@@ -1,6 +1,5 @@
 //! A model on disk: every file in it, by descriptors, never led out of it.
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
@@ -235,21 +234,6 @@ impl Tree {
         self.entries
             .iter()
             .fold(0, |sum, e| sum.saturating_add(e.size))
-    }
-
-    /// Pairs of files that a case-insensitive file system takes for one.
-    pub fn case_collisions(&self) -> Vec<(String, String)> {
-        let mut first: BTreeMap<String, &str> = BTreeMap::new();
-        let mut pairs = Vec::new();
-        for entry in &self.entries {
-            match first.get(&name::folded(&entry.path)) {
-                Some(other) => pairs.push(((*other).to_owned(), entry.path.clone())),
-                None => {
-                    first.insert(name::folded(&entry.path), &entry.path);
-                }
-            }
-        }
-        pairs
     }
 
     /// Whether nothing in it can change through the paths it was read by: it,

@@ -217,10 +217,12 @@ impl EmbeddedKeys {
                 path: shown.clone(),
                 damage,
             })?;
-        let exclusive = self.tables.exclusive().await.map_err(|e| self.storage(e))?;
+        let mut exclusive = self.tables.exclusive().await.map_err(|e| self.storage(e))?;
         // Newer than all that the log and the file in place have seen, so that
-        // neither of them makes the restored one look rolled back.
-        let seen = self.audit.generation()?.unwrap_or_default();
+        // neither of them makes the restored one look rolled back. The file is
+        // ahead of the log where a process was killed between the two.
+        let logged = self.audit.generation()?;
+        let seen = logged.max(exclusive.generation().await).unwrap_or_default();
         let change = Draft::of(&snapshot).finish(&vault, seen.saturating_add(1));
         candidate
             .commit(snapshot.head.generation, &change)

@@ -16,10 +16,10 @@ fn file(path: &str, content: &str) -> HashedFile {
         size: content.len() as u64,
         standing: Standing::Content,
         sha256: Some(sha256(content.as_bytes())),
-        shards: Some(Shards {
+        shards: vec![Shards {
             size: THREE,
             digests: content.as_bytes().chunks(3).map(sha256).collect(),
-        }),
+        }],
     }
 }
 
@@ -146,7 +146,7 @@ fn each_difference_is_told_apart() {
         assert_eq!(case.missing, ["sub/a/x"]);
         assert_eq!(case.case_changed, [("sub/a/x".into(), "sub/A/x".into())]);
         assert_eq!(case.uncovered, ["sub/A/x"]);
-        let unread = compare(&|f| (f[0].sha256, f[0].shards) = (None, None));
+        let unread = compare(&|f| (f[0].sha256, f[0].shards) = (None, Vec::new()));
         assert_eq!(unread.not_hashed, ["a-b"]);
         assert!(!unread.covered_files_agree());
     }
@@ -361,6 +361,52 @@ fn pieces_must_lie_end_to_end() {
     }
 }
 
+// What model-signing does too: it reads each resource's own algorithm, and then
+// hashes the model with the one shard_size that is stated.
+#[test]
+fn a_model_cut_into_shards_of_several_sizes_is_refused() {
+    // sub/a/x has 11 bytes, at indexes 2 to 5.
+    let read = read_changed(Method::Shards(THREE), |s| {
+        s.predicate["resources"][5]["algorithm"] = json!("sha256-sharded-2");
+    });
+    let of_two_sizes = ManifestError::Algorithm {
+        name: "sub/a/x:9:11".into(),
+        algorithm: "sha256-sharded-2".into(),
+        expected: "sha256-sharded-3".into(),
+    };
+    assert_eq!(read, Err(of_two_sizes));
+    // Nor may a file be cut into other pieces than the size that is stated.
+    let read = read_changed(Method::Shards(THREE), |s| {
+        let resources = s.predicate["resources"].as_array_mut().unwrap();
+        resources[3]["name"] = json!("sub/a/x:3:9");
+        resources.remove(4);
+        reseal(s);
+    });
+    assert_eq!(read, Err(ManifestError::Shards("sub/a/x".into())));
+    for stated in [json!([3, 2]), json!("3")] {
+        let read = read_changed(Method::Shards(THREE), |s| {
+            s.predicate["serialization"]["shard_size"] = stated;
+        });
+        assert!(matches!(read, Err(ManifestError::Shape(_))), "{read:?}");
+    }
+}
+
+#[test]
+fn two_signatures_that_cut_differently_are_both_asked_for() {
+    let two = NonZeroU64::new(2).unwrap();
+    let mut request = manifest(&model(), Method::Shards(THREE)).request();
+    for n in 1..=9 {
+        let size = NonZeroU64::new(n).unwrap();
+        request = request.and(files::HashRequest {
+            shard_sizes: [size].into(),
+            ..files::HashRequest::whole()
+        });
+    }
+    // Bounded: each is a hash of everything more. The first ones stay.
+    assert_eq!(request.shard_sizes.len(), crate::limits::SHARD_SIZES);
+    assert!(request.shard_sizes.contains(&THREE) && request.shard_sizes.contains(&two));
+}
+
 #[test]
 fn what_the_shards_method_cannot_cover_is_refused_when_signing() {
     let of = |f: HashedFile| {
@@ -378,7 +424,7 @@ fn what_the_shards_method_cannot_cover_is_refused_when_signing() {
         Err(ManifestError::Colon("a:b".into()))
     );
     let mut bare = file("x", "1");
-    bare.shards = None;
+    bare.shards.clear();
     assert_eq!(of(bare), Err(ManifestError::NotHashed("x".into())));
     assert_eq!(
         ModelManifest::of("m", &[], Method::Files, &IgnoreRules::none(), false),

@@ -43,11 +43,10 @@ pub(super) async fn gather(
     };
     let mut file = RegularFile::open(&at)?;
     let size = file.size();
-    let shards = wants.files.shard_size.is_some();
     let files = match hashed {
         Some(files) => files,
-        None if shards => Tree::open(&at, &TreeOptions::default())?.hash(&wants.files, progress)?,
-        None => Vec::new(),
+        None if wants.files.shard_sizes.is_empty() => Vec::new(),
+        None => vec![file.hash_as_model(&wants.files, progress)?],
     };
     let identities = identities(&file, &wants, &files, progress)?;
     let files = match identities.first() {
@@ -56,7 +55,7 @@ pub(super) async fn gather(
             size,
             standing: Standing::Content,
             sha256: Some(*sha256),
-            shards: None,
+            shards: Vec::new(),
         }],
         _ => files,
     };

@@ -224,7 +224,7 @@ fn hashed(file: &ArtifactFile, single: bool) -> HashedFile {
         size: file.size,
         standing,
         sha256: Some(file.digest),
-        shards: None,
+        shards: Vec::new(),
     }
 }
 

@@ -3,6 +3,8 @@
 mod exec;
 
 use std::collections::BTreeMap;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 pub use exec::exec;
@@ -171,7 +173,9 @@ fn places(guard: &Guard<'_>) -> Result<Vec<Option<PathBuf>>, Failure> {
     let Some(into) = guard.into else {
         return Ok(vec![None; guard.targets.len()]);
     };
-    std::fs::create_dir_all(into).map_err(|e| {
+    // Whatever the umask: who may write there can put another folder in a copy's place.
+    let made = DirBuilder::new().recursive(true).mode(0o755).create(into);
+    made.map_err(|e| {
         Failure::new(
             Exit::Undetermined,
             format!("cannot create {}", into.display()),

@@ -3,21 +3,28 @@
 
 use serde_json::{Map, Value};
 
-use super::{Finding, Lookups, View, listed};
+use super::signatures::untimed;
+use super::{Finding, View, listed};
+use crate::policy::compile::Policy;
 use crate::policy::document::Binding;
 use crate::statement::predicate::VSA;
+use crate::time::Timestamp;
 use crate::verify::{AttestationFact, Reason, ReasonCode};
 
 /// Looks for one piece of evidence that names all that the binding names.
-pub(super) fn check(
-    binding: &Binding,
-    facts: &View<'_>,
-    _lookups: &Lookups<'_>,
-    finding: &mut Finding,
-) {
+///
+/// It says where the artifact belongs, not that it is good: whether a signature
+/// counts for the threshold does not matter here, nor does what counts there
+/// bind by itself.
+pub(super) fn check(policy: &Policy, binding: &Binding, facts: &View<'_>, finding: &mut Finding) {
     let speaks = |authority: &String| binding.from.contains(authority);
+    let timed = |signed_at: Option<Timestamp>| !policy.signed_time() || signed_at.is_some();
     let mut seen = Vec::new();
     for signature in facts.signatures.iter().filter(|s| speaks(&s.authority)) {
+        if !timed(signature.signed_at) {
+            seen.push(untimed(&signature.origin, &signature.key.path).detail);
+            continue;
+        }
         if claims_bind(binding, &signature.claims) {
             return;
         }
@@ -29,7 +36,8 @@ pub(super) fn check(
     }
     for summary in facts.attestations.iter().filter(|a| speaks(&a.authority)) {
         match summary_binds(binding, summary) {
-            Ok(()) => return,
+            Ok(()) if timed(summary.signed_at) => return,
+            Ok(()) => seen.push(untimed(&summary.origin, &summary.key.path).detail),
             Err(Some(why)) => seen.push(format!("{}: {why}", summary.origin)),
             Err(None) => {}
         }

@@ -66,7 +66,7 @@ pub(super) fn decide(policy: &Policy, facts: &View<'_>, lookups: &Lookups<'_>) -
     if let Some(bound) = policy.binding()
         && !lookups.source_of_promotion
     {
-        binding::check(bound, facts, lookups, &mut finding);
+        binding::check(policy, bound, facts, &mut finding);
     }
     if let Some(engine) = policy.rules()
         && lookups.failed.is_empty()

@@ -56,21 +56,8 @@ impl Layout {
     pub fn create(dir: impl AsRef<Path>) -> Result<Self, LayoutError> {
         let dir = dir.as_ref();
         fs::create_dir_all(dir).map_err(LayoutError::io("create", dir))?;
-        if read_small(&dir.join("oci-layout"), 4096)?.is_none() {
-            for entry in fs::read_dir(dir).map_err(LayoutError::io("list", dir))? {
-                let name = entry.map_err(LayoutError::io("list", dir))?.file_name();
-                // A hidden name is what an interrupted run of ours leaves.
-                if !name.as_encoded_bytes().starts_with(b".") && name != "blobs" {
-                    // Somebody else may have made the layout since it was looked for.
-                    if read_small(&dir.join("oci-layout"), 4096)?.is_some() {
-                        break;
-                    }
-                    return Err(LayoutError::NotALayout {
-                        dir: dir.to_owned(),
-                        why: format!("it holds {name:?} and no file oci-layout"),
-                    });
-                }
-            }
+        if !is_marked(dir)? {
+            refuse_others(dir)?;
             mark(dir)?;
         }
         let layout = Self {
@@ -300,6 +287,31 @@ pub(super) fn is_referrers_tag(tag: &str) -> bool {
             && hex.len() == 64
             && hex.bytes().all(|b| b.is_ascii_hexdigit())
     })
+}
+
+fn is_marked(dir: &Path) -> Result<bool, LayoutError> {
+    Ok(read_small(&dir.join("oci-layout"), 4096)?.is_some())
+}
+
+/// Refuses a folder that had no marker a moment ago and holds something else
+/// than an interrupted run of ours leaves.
+pub(super) fn refuse_others(dir: &Path) -> Result<(), LayoutError> {
+    for entry in fs::read_dir(dir).map_err(LayoutError::io("list", dir))? {
+        let name = entry.map_err(LayoutError::io("list", dir))?.file_name();
+        // A hidden name is what such a run leaves.
+        if name.as_encoded_bytes().starts_with(b".") || name == "blobs" {
+            continue;
+        }
+        // Somebody else may have made the layout since it was looked for.
+        if is_marked(dir)? {
+            return Ok(());
+        }
+        return Err(LayoutError::NotALayout {
+            dir: dir.to_owned(),
+            why: format!("it holds {name:?} and no file oci-layout"),
+        });
+    }
+    Ok(())
 }
 
 /// Makes a folder a layout. The marker is what writers lock, so it is never

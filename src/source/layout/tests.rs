@@ -496,7 +496,27 @@ fn creators_at_once_share_one_lock() {
     }
 }
 
-// What the test above meets only now and then.
+// What the test above meets only now and then: the folder had no marker when
+// it was looked for, and has one when it is listed.
+#[test]
+fn a_layout_that_somebody_made_meanwhile_is_no_foreign_folder() {
+    let place = place();
+    assert!(place.dir().join("index.json").exists());
+    super::open::refuse_others(&place.dir()).unwrap();
+    fs::remove_file(place.dir().join("oci-layout")).unwrap();
+    let refused = super::open::refuse_others(&place.dir()).unwrap_err();
+    assert!(
+        refused
+            .to_string()
+            .contains("\"index.json\" and no file oci-layout"),
+        "{refused}"
+    );
+    // What a killed run of ours leaves is none of somebody else's.
+    fs::remove_file(place.dir().join("index.json")).unwrap();
+    fs::write(place.dir().join(".obreia-x.tmp"), "").unwrap();
+    super::open::refuse_others(&place.dir()).unwrap();
+}
+
 #[test]
 fn the_file_that_is_locked_is_never_replaced() {
     let place = place();

@@ -1,18 +1,30 @@
 use std::ffi::OsString;
 use std::fs::{self, File, Permissions};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use sqlx::{Connection, Executor};
 use tempfile::TempDir;
 
-use super::{Open, SqliteKeystore, close, commit, fault};
+use super::{Open, SqliteKeystore, close, commit, fault, load};
 use crate::durable;
 use crate::storage::{Change, StorageFault};
 
+/// As many names are tried for what stood in a restored keystore's place.
+const NAMES: u32 = 16;
+
 /// A keystore that nobody else can use while this lives.
 pub struct Exclusive(Option<Open>);
+
+impl Exclusive {
+    /// The generation of what nobody else can use now; `None` where it cannot
+    /// be read.
+    pub async fn generation(&mut self) -> Option<u64> {
+        let open = self.0.as_mut()?;
+        load::generation(&mut open.connection).await.ok()
+    }
+}
 
 impl SqliteKeystore {
     /// Makes a new keystore with its first rows, durable on return.
@@ -79,12 +91,7 @@ impl SqliteKeystore {
         mut exclusive: Exclusive,
         suffix: &str,
     ) -> Result<Option<PathBuf>, StorageFault> {
-        let aside = beside(&self.path, suffix);
-        let kept = match fs::hard_link(&self.path, &aside) {
-            Ok(()) => Some(aside),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-            Err(e) => return Err(io_fault(e)),
-        };
+        let kept = self.keep_beside(suffix)?;
         if exclusive.0.is_none() {
             for stale in ["-wal", "-shm", "-journal"] {
                 match fs::remove_file(beside(&self.path, stale)) {
@@ -100,6 +107,27 @@ impl SqliteKeystore {
             let _nothing_was_written = open.connection.close().await;
         }
         Ok(kept)
+    }
+
+    /// Gives what stands here a second name. One that a restore gave it which
+    /// was then killed will do; another file's is never touched.
+    fn keep_beside(&self, suffix: &str) -> Result<Option<PathBuf>, StorageFault> {
+        let mut aside = beside(&self.path, suffix);
+        for number in 1..=NAMES {
+            match fs::hard_link(&self.path, &aside) {
+                Ok(()) => return Ok(Some(aside)),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                    let there = fs::symlink_metadata(&aside).map_err(io_fault)?;
+                    if self.is_current((there.dev(), there.ino())) {
+                        return Ok(Some(aside));
+                    }
+                }
+                Err(e) => return Err(io_fault(e)),
+            }
+            aside = beside(&self.path, &format!("{suffix}-{number}"));
+        }
+        Err(StorageFault::Exists)
     }
 }
 

@@ -222,6 +222,53 @@ fn shards_are_compared_too() {
 }
 
 #[test]
+fn two_signatures_that_cut_into_shards_differently_both_count() {
+    let scratch = model();
+    for (key, size) in [("p256", "1000"), ("p384", "512")] {
+        let (output, key) = (format!("{key}.sig"), super::private(key));
+        let args = ["sign", "m", "--shard-size", size, "--output", &output];
+        scratch.obreia().args(args).args(["--key", &key]).run().ok();
+    }
+    super::policy(
+        &scratch,
+        "both",
+        &["p256", "p384"],
+        "signatures: { from: [p256, p384], threshold: 2 }",
+    );
+    let args = ["m", "--bundle", "p256.sig", "--bundle", "p384.sig"];
+    let args = [&args[..], &["--policy", "both.yaml"]].concat();
+    allowed(&verify(&scratch, &args));
+    // Each is held against the bytes.
+    let mut bytes = scratch.read("m/weights.bin");
+    bytes[4095] ^= 1;
+    scratch.write("m/weights.bin", &bytes);
+    denied(&verify(&scratch, &args), "model-file-changed");
+}
+
+#[test]
+fn a_single_file_cut_into_shards_is_a_model() {
+    let scratch = Scratch::new();
+    scratch.write("weights.bin", vec![3; 5000]);
+    let key = super::private("p256");
+    let args = [
+        "sign",
+        "weights.bin",
+        "--kind",
+        "model",
+        "--shard-size",
+        "1000",
+    ];
+    scratch.obreia().args(args).args(["--key", &key]).run().ok();
+    let key = public("p256");
+    let args = ["weights.bin", "--kind", "model", "--key", &key];
+    allowed(&verify(&scratch, &args));
+    let mut bytes = scratch.read("weights.bin");
+    bytes[4999] ^= 1;
+    scratch.write("weights.bin", bytes);
+    denied(&verify(&scratch, &args), "model-file-changed");
+}
+
+#[test]
 fn the_signature_of_one_model_does_not_cover_another() {
     let scratch = signed_model();
     scratch.write("n/config.json", scratch.read("m/config.json"));

@@ -337,6 +337,70 @@ fn shards_are_understood_both_ways() {
         .stdout_has("model-file-changed");
 }
 
+/// A bundle by `k.pem` over files cut into shards of those sizes, as a signer
+/// would make it who cuts each file as it likes.
+fn cut(case: &Case, files: &[(&str, &[u8], usize)]) -> Vec<u8> {
+    use obreia::crypto::{PrivateKey, sha256};
+    use serde_json::json;
+
+    let mut resources = Vec::new();
+    let mut digests = Vec::new();
+    for (path, bytes, size) in files {
+        for (n, shard) in bytes.chunks(*size).enumerate() {
+            let (start, digest) = (n * size, sha256(shard));
+            digests.extend_from_slice(digest.bytes());
+            resources.push(json!({
+                "name": format!("{path}:{start}:{}", start + shard.len()),
+                "algorithm": format!("sha256-sharded-{size}"),
+                "digest": digest.hex(),
+            }));
+        }
+    }
+    let statement = json!({
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": "m", "digest": {"sha256": sha256(&digests).hex()}}],
+        "predicateType": "https://model_signing/signature/v1.0",
+        "predicate": {
+            "serialization": {
+                "method": "shards", "hash_type": "sha256", "allow_symlinks": false,
+                "shard_size": files[0].2, "ignore_paths": ["model.sig"],
+            },
+            "resources": resources,
+        },
+    });
+    let payload = statement.to_string().into_bytes();
+    let key = PrivateKey::from_pem(&case.scratch.read("k.pem")).unwrap();
+    let pae = obreia::dsse::pae(obreia::dsse::IN_TOTO, &payload);
+    let signature = key.sign(key.public_key().default_scheme(), &pae).unwrap();
+    obreia::model::oms::bundle(payload, signature, key.public_key()).to_json()
+}
+
+#[test]
+fn both_refuse_a_model_cut_into_shards_of_several_sizes() {
+    let Some(case) = Case::new("P-256") else {
+        return;
+    };
+    let (a, b) = ([1; 10], [2; 10]);
+    case.scratch.write("m/a", a);
+    case.scratch.write("m/b", b);
+    let verify = "import model_signing as m\n\
+        m.verifying.Config().use_elliptic_key_verifier(public_key='k.pub').verify('m', 'm/model.sig')";
+    for (size, same) in [(4, true), (3, false)] {
+        let bundle = cut(&case, &[("a", &a, 4), ("b", &b, size)]);
+        case.scratch.write("m/model.sig", bundle);
+        let Some(theirs) = case.python(verify) else {
+            return;
+        };
+        let ours = case.we_verify();
+        assert_eq!(theirs.code == Some(0), same, "{theirs}");
+        if same {
+            ours.ok();
+        } else {
+            ours.expect_code(1).stdout_has("statement-malformed");
+        }
+    }
+}
+
 #[test]
 fn symlinked_files_count_when_both_are_told_so() {
     let Some(case) = Case::with_model("P-256") else {

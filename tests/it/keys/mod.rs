@@ -4,6 +4,7 @@ mod commands;
 mod crash;
 mod damage;
 mod interop;
+mod killed;
 mod together;
 mod wycheproof;
 

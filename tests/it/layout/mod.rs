@@ -198,6 +198,31 @@ fn evidence_stays_behind_where_that_is_asked_or_it_is_none() {
 }
 
 #[test]
+fn what_is_about_the_manifest_alone_stays_behind_and_is_named() {
+    let scratch = Scratch::new();
+    model(&scratch);
+    run(&scratch, ["push", "m", "oci-layout:l:v1"]).ok();
+    let key = crate::harness::testdata("keys/p256.pkcs8.pem");
+    let key = key.to_str().unwrap();
+    let signed = run(
+        &scratch,
+        ["sign", "oci-layout:l:v1", "--key", key, "-o", "json"],
+    );
+    let signed = signed.ok().json();
+    let bundle = signed["signed"][0]["bundle"].as_str().unwrap().to_owned();
+    let out = run(&scratch, ["pull", "oci-layout:l:v1", "out", "-o", "json"]);
+    let pulled = out
+        .ok()
+        .stderr_has(&format!("left behind: {bundle}: it is about the manifest"))
+        .stderr_has("obreia copy")
+        .json();
+    assert_eq!(pulled["left"].as_array().unwrap().len(), 1, "{pulled}");
+    // The rest arrives.
+    assert_eq!(pulled["evidence"].as_array().unwrap().len(), 2);
+    assert!(scratch.join("out/model.sig").exists());
+}
+
+#[test]
 fn the_tree_names_what_everything_is() {
     let scratch = Scratch::new();
     model(&scratch);

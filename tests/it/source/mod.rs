@@ -3,6 +3,7 @@
 mod file;
 mod links;
 mod stage;
+mod swapped;
 mod tree;
 
 use std::path::Path;

@@ -114,7 +114,7 @@ fn digests_are_those_of_the_bytes_whatever_the_form() {
         let size = NonZeroU64::new(size).unwrap();
         let request = |whole| HashRequest {
             whole,
-            shard_size: Some(size),
+            shard_sizes: [size].into(),
             also: Default::default(),
         };
         let both = tree.hash(&request(true), &()).unwrap();
@@ -123,12 +123,40 @@ fn digests_are_those_of_the_bytes_whatever_the_form() {
         let step = usize::try_from(size.get()).unwrap();
         let shards: Vec<_> = big.chunks(step).map(sha256).collect();
         for found in [&both, &only] {
-            assert_eq!(found[0].shards.as_ref().unwrap().digests, shards);
-            assert!(found[1].shards.as_ref().unwrap().digests.is_empty());
+            assert_eq!(found[0].shards_of(size).unwrap().digests, shards);
+            assert!(found[1].shards_of(size).unwrap().digests.is_empty());
         }
         let nineteen = both.iter().find(|f| f.path == "small/19").unwrap();
         assert_eq!(nineteen.sha256, Some(sha256(&[19; 19])));
         assert_eq!(only[0].sha256, None);
+    }
+}
+
+#[test]
+fn shards_of_several_sizes_are_cut_in_one_pass() {
+    let scratch = Scratch::new();
+    let big: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
+    scratch.write("m/big", &big);
+    scratch.write("m/small", "12345");
+    let sizes = [3, 1000, 131_072].map(|n| NonZeroU64::new(n).unwrap());
+    for whole in [true, false] {
+        let request = HashRequest {
+            whole,
+            shard_sizes: sizes.into(),
+            also: Default::default(),
+        };
+        let found = open(scratch.join("m"))
+            .unwrap()
+            .hash(&request, &())
+            .unwrap();
+        assert_eq!(found[0].sha256.is_some(), whole);
+        for size in sizes {
+            let step = usize::try_from(size.get()).unwrap();
+            for (file, bytes) in [(&found[0], &big[..]), (&found[1], b"12345")] {
+                let shards: Vec<_> = bytes.chunks(step).map(sha256).collect();
+                assert_eq!(file.shards_of(size).unwrap().digests, shards);
+            }
+        }
     }
 }
 
@@ -162,7 +190,7 @@ fn a_shard_size_that_makes_too_many_is_refused() {
     let path = scratch.write("m/a", vec![0; 1_000_001]);
     let request = HashRequest {
         whole: false,
-        shard_size: NonZeroU64::new(1),
+        shard_sizes: NonZeroU64::new(1).into_iter().collect(),
         also: Default::default(),
     };
     let error = open(path.parent().unwrap())
@@ -319,19 +347,6 @@ fn an_empty_folder_is_no_model() {
         Err(SourceError::Empty(_))
     ));
     assert!(open(scratch.join("absent")).unwrap_err().is_not_found());
-}
-
-#[test]
-fn names_that_differ_in_case_only_are_noted() {
-    let scratch = Scratch::new();
-    for path in ["m/Sub/a", "m/sub/A", "m/b"] {
-        scratch.write(path, path);
-    }
-    let tree = open(scratch.join("m")).unwrap();
-    assert_eq!(
-        tree.case_collisions(),
-        [("Sub/a".to_owned(), "sub/A".to_owned())]
-    );
 }
 
 #[test]

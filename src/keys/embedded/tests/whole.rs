@@ -83,6 +83,47 @@ fn a_damaged_keystore_can_be_restored_over() {
 }
 
 #[test]
+fn a_restored_keystore_is_newer_than_one_that_the_log_does_not_know_of() {
+    let place = Place::with(&["model-sign/a"]);
+    let copy = place.dir.path().join("copy.db");
+    run(place.keyring().backup(&copy, false, &caller())).unwrap();
+    let log = place.state().join(AUDIT_LOG);
+    let before = std::fs::read(&log).unwrap();
+    // Killed after the change and before its outcome was recorded.
+    place.rotate("model-sign/a", "1d");
+    std::fs::write(&log, before).unwrap();
+    let tables = SqliteKeystore::new(place.state().join(KEYSTORE));
+    let ahead = run(tables.generation()).unwrap();
+    let restored = run(place.keyring().restore(&copy, true, &PASS, &caller())).unwrap();
+    assert!(restored.generation > ahead, "{restored:?}, {ahead}");
+}
+
+#[test]
+fn a_name_that_a_killed_restore_gave_stops_no_restore() {
+    let place = Place::with(&["model-sign/a"]);
+    let copy = place.dir.path().join("copy.db");
+    run(place.keyring().backup(&copy, false, &caller())).unwrap();
+    let file = place.state().join(KEYSTORE);
+    let tables = SqliteKeystore::new(&file);
+    let next = run(tables.generation()).unwrap() + 1;
+    let aside = place.state().join(format!("{KEYSTORE}.before-{next}"));
+    // Killed before the copy came into place: the name leads to the same file.
+    std::fs::hard_link(&file, &aside).unwrap();
+    let restored = run(place.keyring().restore(&copy, true, &PASS, &caller())).unwrap();
+    assert_eq!((restored.generation, restored.kept), (next, Some(aside)));
+    // Another file's name is left alone.
+    let other = place
+        .state()
+        .join(format!("{KEYSTORE}.before-{}", next + 1));
+    std::fs::write(&other, "mine").unwrap();
+    let restored = run(place.keyring().restore(&copy, true, &PASS, &caller())).unwrap();
+    assert_eq!(std::fs::read(&other).unwrap(), b"mine");
+    let kept = restored.kept.unwrap();
+    assert!(kept != other && kept.is_file(), "{}", kept.display());
+    place.sign("kms://model-sign/a").unwrap();
+}
+
+#[test]
 fn only_the_new_passphrase_opens_after_a_change() {
     let place = Place::with(&["model-sign/a"]);
     let new = crate::secret::Secret::from("battery staple".to_owned());

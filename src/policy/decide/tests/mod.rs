@@ -517,6 +517,65 @@ fn binding_by_signed_claims() {
 }
 
 #[test]
+fn what_binds_need_not_count_and_what_counts_need_not_bind() {
+    let p = policy(
+        "  signatures: { from: [sec], formats: [oms] }\n  binding: { from: [ci], stage: prod }\n",
+    );
+    let mut release = signature("ci", "k2");
+    release.format = SignatureFormat::Bundle;
+    release.claims.insert("stage".into(), "prod".into());
+    // Neither stands in for the other.
+    let alone = Scene {
+        signatures: vec![release.clone()],
+        ..Scene::default()
+    };
+    denied(&alone.under(&p), &["key-not-trusted"]);
+    let mut scene = Scene::default();
+    scene.signatures[0].claims = release.claims.clone();
+    denied(&scene.under(&p), &["binding-missing"]);
+    scene.signatures.push(release);
+    allowed(&scene.under(&p));
+}
+
+#[test]
+fn a_claim_without_a_trusted_time_binds_nothing_where_one_is_asked_for() {
+    for rest in [
+        "  binding: { from: [ci], stage: prod }\n",
+        "  binding: { from: [ci], repository: r, verifiers: [https://acme.example/gate] }\n",
+    ] {
+        let p = policy(&format!("  time: {{ require: signed }}\n{rest}"));
+        let now = Some(Timestamp::from_nanos(NOW));
+        let mut scene = Scene::default();
+        scene.signatures[0].signed_at = now;
+        let mut release = signature("ci", "k2");
+        release.claims.insert("stage".into(), "prod".into());
+        scene.signatures.push(release);
+        scene.attestations.push(attestation(
+            "ci",
+            "https://slsa.dev/verification_summary/v1",
+            json!({ "verificationResult": "PASSED", "resourceUri": "r",
+                    "verifier": { "id": "https://acme.example/gate" } }),
+        ));
+        let decision = scene.under(&p);
+        // The release authority's signature is no reason of its own: it is not asked for.
+        assert_eq!(decision.outcome, Outcome::Denied, "{decision:#?}");
+        let missing = decision
+            .reasons
+            .iter()
+            .find(|r| r.code == ReasonCode::BindingMissing);
+        assert!(
+            missing
+                .unwrap()
+                .detail
+                .contains("no trusted source says when")
+        );
+        scene.signatures[1].signed_at = now;
+        scene.attestations[0].signed_at = now;
+        allowed(&scene.under(&p));
+    }
+}
+
+#[test]
 fn binding_by_a_verification_summary() {
     let p = policy(
         "  binding: { from: [ci], repository: r.example/prod/fraud, verifiers: [https://acme.example/gate] }\n",
