@@ -39,6 +39,9 @@ pub(super) struct Known {
 pub(super) struct KnownVersion {
     /// From 1; `None` where the provider has no versions.
     pub(super) version: Option<u32>,
+    /// The provider's own name of the version, where that is no number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) name: Option<String>,
     /// PEM, `SubjectPublicKeyInfo`.
     pub(super) public_key: String,
     /// As [`Scheme`] is written.
@@ -100,12 +103,15 @@ impl KnownKeys {
         if let Some(before) = self.any(key) {
             for version in &known.versions {
                 let changed = before.versions.iter().any(|old| {
-                    old.version == version.version && old.public_key != version.public_key
+                    (old.version, &old.name) == (version.version, &version.name)
+                        && old.public_key != version.public_key
                 });
                 if changed {
-                    let shown = version
-                        .version
-                        .map_or_else(String::new, |n| format!(" version {n}"));
+                    let shown = match (&version.name, version.version) {
+                        (Some(name), _) => format!(" version {name}"),
+                        (None, Some(number)) => format!(" version {number}"),
+                        (None, None) => String::new(),
+                    };
                     return Err(KeyFault::PublicKeyChanged {
                         provider,
                         key: format!("{}{shown}", key.without_version()),
