@@ -17,7 +17,7 @@ mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -183,41 +183,53 @@ pub fn main() -> ExitCode {
     };
     let mut output = Output::new(&cli.global);
     let guards = matches!(&cli.command, Command::Guard(guard) if guard.has_command());
-    let done = catching(|| dispatch(cli, &mut output));
-    let exit = match done {
+    end_on_panic(&output, guards);
+    let exit = match dispatch(cli, &mut output) {
         Ok(exit) => exit,
         Err(failure) => {
             output.failure(&failure);
             failure.exit
         }
     };
-    ExitCode::from(match exit {
+    ExitCode::from(code(exit, guards))
+}
+
+const fn code(exit: Exit, guards: bool) -> u8 {
+    match exit {
         // The guarded command's own codes pass through, so the guard's must be told apart.
         Exit::Denied if guards => 126,
         _ if guards => 125,
         _ => exit.code(),
-    })
+    }
 }
 
-/// A panic is a bug, and is reported as one: exit 70, whatever was asked. It
-/// is never an allowed, and never a denial either.
-fn catching(run: impl FnOnce() -> Result<Exit, Failure>) -> Result<Exit, Failure> {
-    let seen = Arc::new(Mutex::new(String::new()));
-    let place = Arc::clone(&seen);
-    let before = std::panic::take_hook();
+/// A panic, in whatever thread, is a bug and is reported as one: exit 70. It
+/// is never an allowed, and never a denial either. The process ends from
+/// within the hook, so it does so in builds that cannot unwind as well.
+fn end_on_panic(output: &Output, guards: bool) {
+    let mut output = output.clone();
+    if guards {
+        output.to_standard_error();
+    }
+    let output = Mutex::new(output);
     std::panic::set_hook(Box::new(move |info| {
-        if let (Some(at), Ok(mut seen)) = (info.location(), place.lock()) {
-            *seen = format!("{}:{}", at.file(), at.line());
+        // The message may hold what was being worked on; the place does not.
+        let at = info
+            .location()
+            .map(|at| format!("{}:{}", at.file(), at.line()))
+            .unwrap_or_default();
+        if let Ok(mut output) = output.lock() {
+            output.failure(&bug(&at));
         }
+        #[expect(clippy::exit, reason = "nothing may go on after a check did not hold")]
+        std::process::exit(code(Exit::Bug, guards).into());
     }));
-    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
-    std::panic::set_hook(before);
-    done.unwrap_or_else(|_| {
-        let at = seen.lock().map(|at| at.clone()).unwrap_or_default();
-        Err(Failure::new(Exit::Bug, "obreia failed in a way that it should not")
-            .cause(format!("a check inside the program did not hold, at {at}"))
-            .hint("nothing was decided; please report it with the command that was run, SECURITY.md says where"))
-    })
+}
+
+fn bug(at: &str) -> Failure {
+    Failure::new(Exit::Bug, "obreia failed in a way that it should not")
+        .cause(format!("a check inside the program did not hold, at {at}"))
+        .hint("nothing was decided; please report it with the command that was run, SECURITY.md says where")
 }
 
 /// The exit code of a command line that cannot be read, or of `--help`.
@@ -284,16 +296,29 @@ pub fn block_on<F: Future>(future: F) -> Result<F::Output, Failure> {
 mod tests {
     use super::*;
 
+    /// Runs itself again, since the hook ends the process.
     #[test]
-    fn a_panic_is_a_bug_and_neither_allowed_nor_denied() {
-        let failure = catching(|| panic!("secret {}", 1)).unwrap_err();
-        assert_eq!(failure.exit, Exit::Bug);
-        assert!(
-            failure
-                .cause
-                .is_some_and(|c| c.contains("mod.rs:") && !c.contains("secret"))
-        );
-        assert_eq!(catching(|| Ok(Exit::Denied)), Ok(Exit::Denied));
+    fn a_panic_in_any_thread_is_a_bug_and_neither_allowed_nor_denied() {
+        const NAME: &str = "a_panic_in_any_thread_is_a_bug_and_neither_allowed_nor_denied";
+        if let Ok(asked) = std::env::var("OBREIA_TEST_PANIC") {
+            let cli = Cli::try_parse_from(["obreia", "verify", "x", "--key", "k"]).unwrap();
+            end_on_panic(&Output::new(&cli.global), asked == "guard");
+            let _ = std::thread::spawn(|| panic!("secret {}", 1)).join();
+            return;
+        }
+        for (asked, expected) in [("plain", 70), ("guard", 125)] {
+            let done = std::process::Command::new(std::env::current_exe().unwrap())
+                .args([&format!("cli::tests::{NAME}"), "--exact", "--nocapture"])
+                .env("OBREIA_TEST_PANIC", asked)
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&done.stderr);
+            assert_eq!(done.status.code(), Some(expected), "{said}");
+            assert!(
+                said.contains("mod.rs:") && !said.contains("secret"),
+                "{said}"
+            );
+        }
     }
 
     #[test]

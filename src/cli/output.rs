@@ -9,7 +9,7 @@ use crate::ops::{Exit, Failure};
 
 /// Where results and errors go. The only place that writes to standard output
 /// and standard error.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Output {
     format: Format,
     quiet: bool,
