@@ -83,9 +83,9 @@ def main(obreia: str, model_signing: str, scratch: Path, command: str) -> bool:
 
 
 if __name__ == "__main__":
-    binary = ROOT / "target" / "release" / "obreia"
+    binary = ROOT / "target" / "dist-full" / "dist" / "obreia"
     peer = ROOT / "target" / "peers" / "bin" / "model_signing"
-    for needed, how in [(binary, "cargo build --release"), (peer, "scripts/peers")]:
+    for needed, how in [(binary, "scripts/bench"), (peer, "scripts/peers")]:
         if not needed.exists():
             sys.exit(f"{needed} is missing: run {how}")
     place = Path(sys.argv[1])

@@ -65,7 +65,7 @@ def main(obreia: str, scratch: Path, command: str) -> bool:
 
 
 if __name__ == "__main__":
-    binary = ROOT / "target" / "release" / "obreia"
+    binary = ROOT / "target" / "dist-full" / "dist" / "obreia"
     place = Path(sys.argv[1]) / "process"
     place.mkdir(parents=True, exist_ok=True)
     sys.exit(0 if main(str(binary), place, "scripts/bench process") else 1)
