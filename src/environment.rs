@@ -31,6 +31,14 @@ impl Environment {
         rest
     }
 
+    /// The variables with a name that is `wanted`: what a program that is
+    /// started gets to see.
+    pub fn only(&self, wanted: impl Fn(&str) -> bool) -> Vec<(String, String)> {
+        let seen = self.0.iter().filter(|(name, _)| wanted(name));
+        seen.map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    }
+
     /// A variable that is set, also to nothing.
     pub fn get_even_empty(&self, name: &str) -> Option<String> {
         self.0.get(name).cloned()

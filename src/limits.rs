@@ -70,3 +70,14 @@ pub const PICKLE_OPCODES: u64 = 2_000_000;
 pub const PICKLE_STACK: usize = 100_000;
 /// Most bytes of an HDF5 file that are searched.
 pub const HDF5_SCAN: u64 = 2 << 30;
+/// Longest URI of a key, in bytes.
+pub const KEY_URI: usize = 4_096;
+/// Largest request to the process that holds a PKCS#11 module, in bytes: an
+/// Ed25519 key signs whole statements.
+pub const MODULE_REQUEST: usize = 33 << 20;
+/// Largest reply of the process that holds a PKCS#11 module, in bytes.
+pub const MODULE_REPLY: usize = 1 << 20;
+/// Most calls that a PKCS#11 module has at once.
+pub const MODULE_THREADS: usize = 64;
+/// Most keys of one token that are listed, and that one process holds open.
+pub const TOKEN_KEYS: usize = 1_000;

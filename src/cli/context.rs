@@ -1,4 +1,5 @@
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::Global;
 use crate::config::{Config, Environment};
@@ -48,7 +49,10 @@ impl Context {
 
     /// The keys that `config` gives access to.
     pub fn keyring_of(&self, config: &Config) -> Keyring {
-        keyring::of(config, &self.environment, self.offline)
+        let mut settings = keyring::settings(config, &self.environment, self.offline);
+        // This very program, even where its file was replaced since it started.
+        settings.helper = Some(PathBuf::from("/proc/self/exe"));
+        Keyring::new(settings, Arc::new(SystemClock))
     }
 
     /// The present time.

@@ -174,6 +174,11 @@ enum Command {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    // A process that obreia started for itself; nothing of the command line is its.
+    #[cfg(feature = "sign")]
+    if let Some(code) = crate::keys::host_pkcs11_module(std::env::args_os()) {
+        return code;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

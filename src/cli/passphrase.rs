@@ -12,8 +12,9 @@ use crate::secret::Secret;
 /// Passphrases for keystores and key files.
 ///
 /// The first source that was given holds: `--passphrase-file`, then
-/// `OBREIA_PASSPHRASE` (for a key file `COSIGN_PASSWORD`), then the
-/// configuration, then a prompt on a terminal.
+/// `OBREIA_PASSPHRASE` (for a key file `COSIGN_PASSWORD`, for a token
+/// `PKCS11_PIN` or `COSIGN_PKCS11_PIN`), then the configuration, then a prompt
+/// on a terminal.
 #[derive(Debug)]
 pub(super) struct Passphrases {
     file: Option<PathBuf>,
@@ -79,6 +80,16 @@ impl Passphrases {
                 .get_even_empty("COSIGN_PASSWORD")
                 .or_else(|| self.environment.get("OBREIA_PASSPHRASE"))
                 .map(Secret::from)),
+            Locked::Token { configured, .. } => {
+                let set = ["PKCS11_PIN", "COSIGN_PKCS11_PIN"]
+                    .into_iter()
+                    .find_map(|name| self.environment.get(name));
+                match (set, configured) {
+                    (Some(pin), _) => Ok(Some(Secret::from(pin))),
+                    (None, Some(source)) => self.fetch(source).map(Some),
+                    (None, None) => Ok(None),
+                }
+            }
         }
     }
 
@@ -99,7 +110,10 @@ impl Unlock for Passphrases {
     fn passphrase(&self, what: &Locked) -> Result<Secret, UnlockError> {
         match self.given(what)? {
             Some(secret) => Ok(secret),
-            None => prompt(what, "Passphrase"),
+            None => match what {
+                Locked::Token { .. } => prompt(what, "PIN"),
+                Locked::Keystore(_) | Locked::KeyFile(_) => prompt(what, "Passphrase"),
+            },
         }
     }
 }
@@ -111,6 +125,7 @@ fn prompt(what: &Locked, asking: &str) -> Result<Secret, UnlockError> {
     let place = match what {
         Locked::Keystore(place) => format!("keystore {place}"),
         Locked::KeyFile(place) => format!("key file {place}"),
+        Locked::Token { token, .. } => format!("token {token}"),
     };
     let typed = rpassword::prompt_password(format!("{asking} of {place}: ")).map_err(|e| {
         UnlockError::Unreadable {

@@ -29,6 +29,8 @@ mod known;
 #[cfg(feature = "sign")]
 mod open;
 #[cfg(feature = "sign")]
+mod pkcs11;
+#[cfg(feature = "sign")]
 mod port;
 #[cfg(feature = "sign")]
 mod record;
@@ -45,7 +47,7 @@ mod pipeline_tests;
 pub use fault::{Damage, FaultClass, KeyFault, Stored};
 pub use keyring::Keyring;
 pub use reader::KeyReader;
-pub use settings::{Keys, Settings};
+pub use settings::{Keys, Pkcs11, Pkcs11Module, Settings};
 
 #[cfg(feature = "sign")]
 pub use administer::{Administer, NewKey};
@@ -53,6 +55,8 @@ pub use administer::{Administer, NewKey};
 pub use embedded::{Restored, init};
 #[cfg(feature = "sign")]
 pub use key::{Key, Operation, Performed, SignInput, Signed};
+#[cfg(feature = "sign")]
+pub use pkcs11::host as host_pkcs11_module;
 #[cfg(feature = "sign")]
 pub use port::{
     Capabilities, DescribeKey, Described, DescribedVersion, GenerateKey, ImportKey, KeyProvider,

@@ -2,6 +2,7 @@ use super::{BoxFuture, KeyFault, KeyReader, NewKey};
 use crate::crypto::{KeyKind, PrivateKey, PublicKey, Scheme};
 use crate::custody::{KeyInfo, KeyState, Purpose};
 use crate::digest::Digest;
+use crate::environment::SecretSource;
 use crate::reference::KeyRef;
 use crate::secret::Secret;
 use crate::time::{Span, Timestamp};
@@ -215,6 +216,14 @@ pub enum Locked {
     Keystore(String),
     /// An encrypted key file.
     KeyFile(String),
+    /// An HSM or smart card, by its PIN.
+    Token {
+        /// Its label.
+        token: String,
+        /// Where the configuration says that its PIN is. Whoever has no better
+        /// source fetches it from there.
+        configured: Option<SecretSource>,
+    },
 }
 
 /// Where passphrases come from: a file, the environment, a person.

@@ -19,6 +19,8 @@ pub(super) fn adapters(settings: &Settings, clock: &Arc<dyn Clock>) -> Vec<Box<A
         let keys = super::embedded::EmbeddedKeys::new(state, Arc::clone(clock));
         adapters.push(Box::new(keys));
     }
+    let context = super::context::Context::new(settings, clock);
+    adapters.push(Box::new(super::pkcs11::Pkcs11Keys::new(settings, context)));
     adapters
 }
 

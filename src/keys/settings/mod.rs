@@ -1,6 +1,10 @@
 //! What keys are to be had from where. The tree of this module mirrors
 //! `[keys]` in the configuration and the folders of the providers.
 
+mod pkcs11;
+
+pub use pkcs11::{Pkcs11, Pkcs11Module};
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,6 +26,9 @@ pub struct Settings {
     /// The process's environment: where providers' own tools look for
     /// addresses and credentials.
     pub environment: Environment,
+    /// The program that is started to hold a PKCS#11 module, which is obreia
+    /// itself; without one there are no keys in HSMs.
+    pub helper: Option<PathBuf>,
     /// `[keys]`
     pub keys: Keys,
 }
@@ -33,6 +40,7 @@ impl Default for Settings {
             deadline: Duration::from_secs(30),
             offline: false,
             environment: Environment::default(),
+            helper: None,
             keys: Keys::default(),
         }
     }
@@ -41,12 +49,17 @@ impl Default for Settings {
 /// `[keys]`: the providers, and which names are theirs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Keys {}
+pub struct Keys {
+    /// `[keys.pkcs11]`
+    pub pkcs11: Pkcs11,
+}
 
 impl Keys {
     /// The same, with relative files taken from `base`.
     #[must_use]
-    pub fn from_folder(self, _base: &Path) -> Self {
-        self
+    pub fn from_folder(self, base: &Path) -> Self {
+        Self {
+            pkcs11: self.pkcs11.from_folder(base),
+        }
     }
 }

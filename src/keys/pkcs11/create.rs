@@ -1,0 +1,147 @@
+use std::fs::File;
+use std::sync::Arc;
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::known::Shown;
+use super::module::{Found, Module, beside_the_point};
+use super::pin::Pin;
+use super::place::Named;
+use super::signer::{Held, TokenSigner};
+use super::uri::Uri;
+use super::wire::{Answer, Ask, Kind};
+use super::{PROVIDER, Pkcs11Keys};
+use crate::crypto::KeyKind;
+use crate::keys::{BoxFuture, Described, GenerateKey, KeyFault, NewKey, Signer, Unlock};
+
+/// What a new key proves itself with.
+const TRIAL: &[u8] = b"obreia: the first signature of a new key";
+
+impl GenerateKey for Pkcs11Keys {
+    fn generate<'a>(
+        &'a self,
+        new: &'a NewKey,
+        kind: KeyKind,
+        unlock: &'a dyn Unlock,
+    ) -> BoxFuture<'a, Result<Described, KeyFault>> {
+        Box::pin(async move {
+            let (uri, module) = self.named(&new.key, Named::ByOperator)?;
+            let label = nameable(&uri, new)?;
+            let id = match &uri.object.id {
+                Some(id) => id.clone(),
+                None => {
+                    let mut id = vec![0; 16];
+                    crate::keys::id::fill(&mut id)?;
+                    id
+                }
+            };
+            let _alone = self.alone().await?;
+            let (found, _) = module.ask(&uri, Pin::From(unlock), |_| Ask::Tokens).await?;
+            let ask = Ask::Generate {
+                slot: found.token.slot,
+                kind: wire_kind(&uri, kind)?,
+                label,
+                id,
+            };
+            let fault = |fault| module.about(&uri).fault(fault);
+            let asked = found.child.ask(ask, &[], module.slow_deadline()).await;
+            let (Answer::Key(facts), _) = asked.map_err(fault)? else {
+                return Err(fault(beside_the_point()));
+            };
+            let tried = self.tried(&module, &found, &uri, &facts).await;
+            if tried.is_err() {
+                // What does not sign is not left behind under a good name.
+                let ask = Ask::Destroy { key: facts.key };
+                let destroyed = found.child.ask(ask, &[], module.deadline).await;
+                destroyed.map_err(fault)?;
+            }
+            tried
+        })
+    }
+}
+
+impl Pkcs11Keys {
+    /// Whether the new key does what it is for, shown by doing it: lists of
+    /// mechanisms promise more than tokens keep.
+    async fn tried(
+        &self,
+        module: &Arc<Module>,
+        found: &Found,
+        uri: &Uri,
+        facts: &super::wire::Facts,
+    ) -> Result<Described, KeyFault> {
+        let shown = Shown::new(module, found, uri, facts)?;
+        let held = Held {
+            child: Arc::clone(&found.child),
+            key: facts.key,
+        };
+        let signer = TokenSigner::new(shown.clone(), uri.clone(), Arc::clone(module), held);
+        let signature = signer.sign(TRIAL).await?;
+        shown
+            .scheme
+            .verify(&shown.public, TRIAL, &signature)
+            .map_err(|_| KeyFault::SelfCheck {
+                key: shown.path.clone(),
+            })?;
+        self.learn(uri, &shown)?;
+        Ok(shown.described())
+    }
+
+    /// Keeps other processes with the same state folder from making a key at
+    /// the same time: tokens take any number under one name. Held until dropped.
+    async fn alone(&self) -> Result<Option<File>, KeyFault> {
+        let Some(state) = &self.state else {
+            return Ok(None);
+        };
+        let path = state.join("pkcs11.lock");
+        let what = path.display().to_string();
+        let locked = tokio::task::spawn_blocking(move || {
+            let file = File::create(&path)?;
+            flock(&file, FlockOperation::LockExclusive)?;
+            Ok::<_, std::io::Error>(file)
+        });
+        let unavailable = |cause: String| KeyFault::Unavailable {
+            doing: "lock",
+            what: what.clone(),
+            cause,
+        };
+        let locked = locked.await.map_err(|e| unavailable(e.to_string()))?;
+        locked.map(Some).map_err(|e| unavailable(e.to_string()))
+    }
+}
+
+/// The label of the new key.
+fn nameable(uri: &Uri, new: &NewKey) -> Result<String, KeyFault> {
+    let bad = |why: &str| KeyFault::BadName {
+        name: uri.canonical(),
+        why: why.to_owned(),
+    };
+    if !new.aliases.is_empty() {
+        return Err(KeyFault::Unsupported {
+            provider: PROVIDER,
+            what: "given further names",
+        });
+    }
+    match &uri.object.label {
+        Some(label) if label.len() <= 255 => Ok(label.clone()),
+        Some(_) => Err(bad("its object=… has more than 255 bytes")),
+        None => Err(bad("it needs object=…, the label in the token")),
+    }
+}
+
+fn wire_kind(uri: &Uri, kind: KeyKind) -> Result<Kind, KeyFault> {
+    let kind_asked = match kind {
+        KeyKind::EcP256 => Kind::P256,
+        KeyKind::EcP384 => Kind::P384,
+        KeyKind::EcP521 => Kind::P521,
+        KeyKind::Ed25519 => Kind::Ed25519,
+        KeyKind::Rsa { bits } => Kind::Rsa(bits),
+    };
+    match uri.scheme {
+        Some(scheme) if !scheme.fits(kind) => Err(KeyFault::WrongAlgorithm {
+            key: uri.canonical(),
+            why: format!("a {kind} key does not sign under {scheme}"),
+        }),
+        _ => Ok(kind_asked),
+    }
+}

@@ -1,0 +1,122 @@
+use std::sync::Arc;
+
+use super::known::{Shown, key_ref};
+use super::module::{Module, beside_the_point, object};
+use super::pin::Pin;
+use super::place::Named;
+use super::signer::{Held, TokenSigner};
+use super::uri::{Class, Uri};
+use super::wire::{Answer, Ask};
+use super::{PROVIDER, Pkcs11Keys, read};
+use crate::keys::{BoxFuture, Capabilities, KeyFault, KeyProvider, KeyReader, Signer, Unlock};
+use crate::reference::KeyRef;
+use crate::trust::TrustedKey;
+
+impl KeyReader for Pkcs11Keys {
+    fn reads(&self, key: &KeyRef) -> bool {
+        matches!(key, KeyRef::Provider { scheme, .. } if scheme == PROVIDER)
+    }
+
+    fn trusted<'a>(&'a self, key: &'a KeyRef) -> BoxFuture<'a, Result<Vec<TrustedKey>, KeyFault>> {
+        Box::pin(async move {
+            let uri = read(key)?;
+            let known = match self.known(&uri) {
+                Some(known) => known,
+                None => {
+                    let shown = self.shown(key, Named::ByAnybody).await?;
+                    self.learn(&uri, &shown)?
+                }
+            };
+            known.trusted(PROVIDER, &key_ref(&uri))
+        })
+    }
+}
+
+impl KeyProvider for Pkcs11Keys {
+    fn schemes(&self) -> &'static [&'static str] {
+        &[PROVIDER]
+    }
+
+    fn open<'a>(
+        &'a self,
+        key: &'a KeyRef,
+        unlock: &'a dyn Unlock,
+    ) -> BoxFuture<'a, Result<Box<dyn Signer>, KeyFault>> {
+        Box::pin(async move {
+            let (uri, module) = self.named(key, Named::ByOperator)?;
+            let (shown, held) = private(&module, &uri, Pin::From(unlock)).await?;
+            self.learn(&uri, &shown)?;
+            let signer = TokenSigner::new(shown, uri, module, held);
+            Ok(Box::new(signer) as Box<dyn Signer>)
+        })
+    }
+
+    fn name(&self) -> &'static str {
+        PROVIDER
+    }
+
+    fn probe(&self) -> BoxFuture<'_, Result<(), KeyFault>> {
+        Box::pin(async move {
+            for place in self.places.all()? {
+                let module = self.module(place);
+                let tokens = async {
+                    let child = module.child().await?;
+                    module.tokens(&child).await
+                };
+                let nothing = Uri::default();
+                tokens
+                    .await
+                    .map_err(|fault| module.about(&nothing).fault(fault))?;
+            }
+            Ok(())
+        })
+    }
+
+    fn capabilities(&self) -> Capabilities<'_> {
+        Capabilities {
+            describe: Some(self),
+            generate: Some(self),
+            ..Capabilities::default()
+        }
+    }
+}
+
+/// Opens a private key: what its token shows of it, and by what to use it.
+///
+/// # Errors
+/// `KeyFault`.
+pub(super) async fn private(
+    module: &Arc<Module>,
+    uri: &Uri,
+    pin: Pin<'_>,
+) -> Result<(Shown, Held), KeyFault> {
+    if matches!(uri.object.class, Some(Class::Public | Class::Certificate)) {
+        return Err(KeyFault::OnlyPublic(uri.canonical()));
+    }
+    let ask = |slot| Ask::Private {
+        slot,
+        object: object(uri),
+    };
+    let (found, answer) = module.ask(uri, pin, ask).await?;
+    let Answer::Key(facts) = answer else {
+        return Err(module.about(uri).fault(beside_the_point()));
+    };
+    if facts.signs == Some(false) {
+        return Err(KeyFault::WrongUsage {
+            key: uri.canonical(),
+            usage: "other things (CKA_SIGN is false)".to_owned(),
+        });
+    }
+    if facts.asks_each_time {
+        return Err(KeyFault::BadRequest {
+            key: uri.canonical(),
+            why: "it wants its PIN for each signature (CKA_ALWAYS_AUTHENTICATE), which is not supported; use a key without".to_owned(),
+        });
+    }
+    let shown = Shown::new(module, &found, uri, &facts)?;
+    let held = Held {
+        child: found.child,
+        key: facts.key,
+    };
+    Ok((shown, held))
+}

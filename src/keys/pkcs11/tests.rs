@@ -1,0 +1,332 @@
+//! The contract, with SoftHSM; what a person does with tokens, and faulty
+//! modules, are in `tests/it/keys/pkcs11/`.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::task::Poll;
+
+use super::Pkcs11Keys;
+use super::wire::SUBCOMMAND;
+use crate::crypto::KeyKind;
+use crate::keys::context::Context;
+use crate::keys::contract::{Case, Fixed, holds, run};
+use crate::keys::settings::{Keys, Pkcs11, Pkcs11Module};
+use crate::keys::{
+    BoxFuture, DescribeKey, FaultClass, GenerateKey, KeyFault, KeyProvider, KeyReader, NewKey,
+    Settings,
+};
+use crate::reference::KeyRef;
+use crate::time::{Clock, Timestamp};
+
+const PIN: &str = "1234-user";
+
+/// What the helper process runs: this test, in this very binary.
+#[test]
+fn the_helper_holds_a_module_and_nothing_else_does() {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    if let Some(at) = arguments.iter().position(|a| a == SUBCOMMAND) {
+        let _code = super::host(arguments.into_iter().skip(at - 1));
+        return;
+    }
+    for arguments in [&["obreia"][..], &["obreia", "verify", SUBCOMMAND]] {
+        assert!(super::host(arguments.iter().map(OsString::from)).is_none());
+    }
+    let incomplete = ["obreia", SUBCOMMAND, "/m.so"];
+    assert!(super::host(incomplete.iter().map(OsString::from)).is_some());
+}
+
+/// SoftHSM's module; `None` where a quick run leaves it out.
+fn softhsm() -> Option<(PathBuf, PathBuf)> {
+    if std::env::var_os("OBREIA_TEST_QUICK").is_some_and(|v| v == "1") {
+        return None;
+    }
+    let util = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers/bin/softhsm2-util");
+    assert!(
+        util.is_file(),
+        "softhsm2-util is missing: run scripts/peers once"
+    );
+    let module = [
+        "/usr/lib/softhsm",
+        "/usr/lib/x86_64-linux-gnu/softhsm",
+        "/usr/lib/aarch64-linux-gnu/softhsm",
+        "/usr/lib64/pkcs11",
+        "/usr/lib64/softhsm",
+        "/usr/local/lib/softhsm",
+    ]
+    .iter()
+    .map(|folder| Path::new(folder).join("libsofthsm2.so"))
+    .find(|path| path.is_file());
+    Some((util, module.expect("libsofthsm2.so")))
+}
+
+struct Bench {
+    _folder: tempfile::TempDir,
+    keys: Pkcs11Keys,
+}
+
+fn bench(rsa: Option<&str>) -> Option<Bench> {
+    let (util, module) = softhsm()?;
+    let folder = tempfile::tempdir().unwrap();
+    let tokens = folder.path().join("tokens");
+    std::fs::create_dir(&tokens).unwrap();
+    let conf = folder.path().join("softhsm2.conf");
+    std::fs::write(
+        &conf,
+        format!("directories.tokendir = {}\n", tokens.display()),
+    )
+    .unwrap();
+    let made = Command::new(util)
+        .env("SOFTHSM2_CONF", &conf)
+        .args([
+            "--init-token",
+            "--free",
+            "--label",
+            "bench",
+            "--so-pin",
+            "12345678",
+        ])
+        .args(["--pin", PIN])
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let module = Pkcs11Module {
+        path: module,
+        pin: None,
+        threads: None,
+        environment: Vec::new(),
+        rsa: rsa.map(ToOwned::to_owned),
+    };
+    let settings = Settings {
+        environment: [("SOFTHSM2_CONF", conf.to_str().unwrap())].into(),
+        helper: Some(std::env::current_exe().unwrap()),
+        keys: Keys {
+            pkcs11: Pkcs11 {
+                module: None,
+                modules: [("soft".to_owned(), module)].into(),
+            },
+            ..Keys::default()
+        },
+        ..Settings::default()
+    };
+    let clock: Arc<dyn Clock> = Arc::new(Timestamp::from_secs(1_795_000_000));
+    let context = Context::new(&settings, &clock);
+    let mut keys = Pkcs11Keys::new(&settings, context);
+    keys.places.helper_arguments = [
+        "keys::pkcs11::tests::the_helper_holds_a_module_and_nothing_else_does",
+        "--exact",
+        "--nocapture",
+    ]
+    .map(OsString::from)
+    .to_vec();
+    Some(Bench {
+        _folder: folder,
+        keys,
+    })
+}
+
+fn key(text: &str) -> KeyRef {
+    KeyRef::parse(text).unwrap()
+}
+
+/// All of them, polled in turns.
+async fn together<T>(futures: Vec<BoxFuture<'_, T>>) -> Vec<T> {
+    let mut open: Vec<_> = futures.into_iter().map(Ok).collect();
+    std::future::poll_fn(move |context| {
+        let mut waits = false;
+        for one in &mut open {
+            if let Ok(future) = one {
+                match future.as_mut().poll(context) {
+                    Poll::Ready(done) => *one = Err(done),
+                    Poll::Pending => waits = true,
+                }
+            }
+        }
+        if waits {
+            return Poll::Pending;
+        }
+        Poll::Ready(
+            std::mem::take(&mut open)
+                .into_iter()
+                .filter_map(Result::err)
+                .collect(),
+        )
+    })
+    .await
+}
+
+fn new(text: &str) -> NewKey {
+    NewKey {
+        key: key(text),
+        aliases: Vec::new(),
+        new_purpose: false,
+    }
+}
+
+#[test]
+fn contract_holds_for_every_kind_of_key() {
+    for (kind, scheme, rsa) in [
+        (KeyKind::EcP256, "ecdsa-p256-sha256", None),
+        (KeyKind::EcP384, "ecdsa-p384-sha384", None),
+        (KeyKind::EcP521, "ecdsa-p521-sha512", None),
+        (KeyKind::Ed25519, "ed25519", None),
+        (KeyKind::Rsa { bits: 2048 }, "rsa-pkcs1-sha256", None),
+        (
+            KeyKind::Rsa { bits: 2048 },
+            "rsa-pss-sha384",
+            Some("rsa-pss-sha384"),
+        ),
+    ] {
+        let Some(bench) = bench(rsa) else { return };
+        run(async {
+            let keys = &bench.keys;
+            let wanted = new("pkcs11:token=bench;object=k");
+            let made = keys.generate(&wanted, kind, &Fixed(PIN)).await.unwrap();
+            assert_eq!(made.scheme.to_string(), scheme);
+            assert_eq!(made.versions[0].public_key.kind(), kind);
+            let described = keys.describe(&key("pkcs11:object=k;token=bench")).await;
+            assert_eq!(described.as_ref(), Ok(&made));
+            holds(&Case {
+                provider: keys,
+                key: key("pkcs11:token=bench;object=k"),
+                absent: key("pkcs11:token=bench;object=absent"),
+                foreign: key("kms://model-sign/dev"),
+                unlock: &Fixed(PIN),
+                wrong: None,
+                public_is_known: true,
+            })
+            .await;
+        });
+    }
+}
+
+#[test]
+fn what_names_no_key_opens_none() {
+    let Some(bench) = bench(None) else { return };
+    run(async {
+        let keys = &bench.keys;
+        for object in ["one", "two"] {
+            let uri = format!("pkcs11:token=bench;object={object}");
+            let made = keys
+                .generate(&new(&uri), KeyKind::EcP256, &Fixed(PIN))
+                .await;
+            made.unwrap();
+        }
+        for (uri, class, says) in [
+            (
+                "pkcs11:token=absent;object=one",
+                FaultClass::Unavailable,
+                "shows bench",
+            ),
+            (
+                "pkcs11:token=bench;serial=0;object=one",
+                FaultClass::Unavailable,
+                "serial=0",
+            ),
+            (
+                "pkcs11:token=bench;slot-id=7;object=one",
+                FaultClass::Unavailable,
+                "slot-id=7",
+            ),
+            (
+                "pkcs11:token=bench;library-version=99.9;object=one",
+                FaultClass::Unavailable,
+                "99.9",
+            ),
+            (
+                "pkcs11:token=bench;object=three",
+                FaultClass::Config,
+                "there is no key",
+            ),
+            (
+                "pkcs11:token=bench;object=one;id=%00",
+                FaultClass::Config,
+                "there is no key",
+            ),
+            (
+                "pkcs11:token=bench",
+                FaultClass::Usage,
+                "it fits 2 private keys",
+            ),
+            (
+                "pkcs11:token=bench;object=one;type=public",
+                FaultClass::Usage,
+                "is a public key",
+            ),
+            (
+                "pkcs11:token=bench;object=one?scheme=ed25519",
+                FaultClass::Usage,
+                "does not sign under ed25519",
+            ),
+        ] {
+            let fault = keys.open(&key(uri), &Fixed(PIN)).await.err().unwrap();
+            assert_eq!(fault.class(), class, "{uri}: {fault}");
+            assert!(fault.to_string().contains(says), "{uri}: {fault}");
+        }
+        // Only one token is there, so it need not be named.
+        keys.open(&key("pkcs11:object=one"), &Fixed(PIN))
+            .await
+            .unwrap();
+        let listed: Vec<String> = keys
+            .list()
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|k| k.path)
+            .collect();
+        assert_eq!(listed.len(), 2);
+        // Each is listed under a name that opens it.
+        for path in listed {
+            keys.open(&key(&path), &Fixed(PIN)).await.unwrap();
+            assert_eq!(keys.trusted(&key(&path)).await.unwrap().len(), 1);
+        }
+    });
+}
+
+#[test]
+fn of_two_that_ask_for_one_name_one_gets_it() {
+    let Some(bench) = bench(None) else { return };
+    run(async {
+        let wanted = new("pkcs11:token=bench;object=same");
+        let ask = || bench.keys.generate(&wanted, KeyKind::EcP256, &Fixed(PIN));
+        ask().await.unwrap();
+        assert!(matches!(ask().await, Err(KeyFault::Exists(_))));
+        // Nothing of the second is left behind.
+        bench.keys.open(&wanted.key, &Fixed(PIN)).await.unwrap();
+    });
+}
+
+#[test]
+fn a_wrong_pin_is_tried_once_by_however_many() {
+    let Some(bench) = bench(None) else { return };
+    run(async {
+        let uri = key("pkcs11:token=bench;object=k");
+        let wrong = Fixed("wrong-pin");
+        let all = together(vec![
+            bench.keys.open(&uri, &wrong),
+            bench.keys.open(&uri, &wrong),
+            bench.keys.open(&uri, &wrong),
+        ]);
+        let refused: Vec<String> = all
+            .await
+            .into_iter()
+            .map(|opened| {
+                let fault = opened.err().unwrap();
+                assert_eq!(
+                    (fault.code(), fault.class()),
+                    ("kms-login", FaultClass::NotPermitted)
+                );
+                let text = fault.to_string();
+                assert!(!text.contains("wrong-pin"), "{text}");
+                text
+            })
+            .collect();
+        let with = |text: &str| refused.iter().filter(|t| t.contains(text)).count();
+        assert_eq!(with("CKR_PIN_INCORRECT"), 1, "{refused:?}");
+        assert_eq!(with("not tried a second time"), 2, "{refused:?}");
+        // Another PIN is another matter.
+        let fault = bench.keys.open(&uri, &Fixed(PIN)).await.err().unwrap();
+        assert!(matches!(fault, KeyFault::NoSuchKey(_)), "{fault}");
+    });
+}

@@ -1,0 +1,303 @@
+//! What obreia and the process that holds a module say to each other, over
+//! one socket: a length, the length of a JSON head, the head, and a body of
+//! bytes (a PIN, a digest, a signature) that is wiped when it was used.
+
+use std::io::{self, Read, Write};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::secret::Secret;
+
+/// The argument by which the binary knows that it is to hold a module.
+pub(super) const SUBCOMMAND: &str = "__pkcs11-module";
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Request {
+    /// From 1; the reply has the same.
+    pub(super) id: u64,
+    pub(super) ask: Ask,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Ask {
+    /// All tokens. Answered with `Tokens`.
+    Tokens,
+    /// Log in; the body is the PIN, and without one the token's own keypad
+    /// asks. Answered with `Done`, also where somebody is logged in.
+    Login { slot: u64 },
+    /// The one private key that is named so. Answered with `Key`.
+    Private { slot: u64, object: Object },
+    /// The one public key or certificate that is named so. Answered with `Key`.
+    Public { slot: u64, object: Object },
+    /// All public keys that can sign something. Answered with `Keys`.
+    List { slot: u64 },
+    /// Sign the body, which is a digest or a whole message. Answered with
+    /// `Done`, and the signature as the token gave it.
+    Sign {
+        key: u64,
+        scheme: String,
+        digest: bool,
+    },
+    /// Make a key pair. Answered with `Key`.
+    Generate {
+        slot: u64,
+        kind: Kind,
+        label: String,
+        id: Vec<u8>,
+    },
+    /// Destroy a key pair that this process made. Answered with `Done`.
+    Destroy { key: u64 },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Object {
+    pub(super) label: Option<String>,
+    pub(super) id: Option<Vec<u8>>,
+}
+
+/// A key to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Kind {
+    P256,
+    P384,
+    P521,
+    Ed25519,
+    Rsa(u32),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Reply {
+    /// The request's; 0 for what is said at the start.
+    pub(super) id: u64,
+    pub(super) answer: Answer,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Answer {
+    /// The module is loaded and initialised.
+    Ready(Library),
+    Tokens(Vec<Token>),
+    Key(Box<Facts>),
+    Keys(Vec<Facts>),
+    Done,
+    Trouble(Trouble),
+}
+
+/// `CK_INFO`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Library {
+    pub(super) description: String,
+    pub(super) manufacturer: String,
+    pub(super) version: String,
+}
+
+/// `CK_TOKEN_INFO` and `CK_SLOT_INFO`, as far as they matter.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Token {
+    pub(super) slot: u64,
+    pub(super) slot_description: String,
+    pub(super) slot_manufacturer: String,
+    pub(super) label: String,
+    pub(super) manufacturer: String,
+    pub(super) model: String,
+    pub(super) serial: String,
+    /// Private keys show and sign only after a login.
+    pub(super) login_required: bool,
+    /// The PIN is typed on the token itself.
+    pub(super) keypad: bool,
+    pub(super) final_try: bool,
+    pub(super) locked: bool,
+    /// This process is logged in.
+    pub(super) logged_in: bool,
+}
+
+/// What a token shows of a key; parsed on the other side.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Facts {
+    /// By which this process knows a private key; 0 for others.
+    pub(super) key: u64,
+    pub(super) label: Vec<u8>,
+    pub(super) id: Vec<u8>,
+    /// `CKA_SIGN`, where it is a private key that has it.
+    pub(super) signs: Option<bool>,
+    /// `CKA_ALWAYS_AUTHENTICATE`
+    pub(super) asks_each_time: bool,
+    /// `CKA_PUBLIC_KEY_INFO`
+    pub(super) spki: Option<Vec<u8>>,
+    /// `CKA_KEY_TYPE`
+    pub(super) family: Family,
+    pub(super) ec_params: Option<Vec<u8>>,
+    pub(super) ec_point: Option<Vec<u8>>,
+    pub(super) modulus: Option<Vec<u8>>,
+    pub(super) exponent: Option<Vec<u8>>,
+    /// An X.509 certificate that goes with it.
+    pub(super) certificate: Option<Vec<u8>>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Family {
+    Ec,
+    Edwards,
+    Rsa,
+    #[default]
+    Other,
+}
+
+/// What the module refused, or how it failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Trouble {
+    pub(super) kind: TroubleKind,
+    /// The function and its return value: `C_Sign: CKR_DEVICE_ERROR`.
+    pub(super) text: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum TroubleKind {
+    /// It cannot be loaded or initialised.
+    Load,
+    /// The PIN is wrong.
+    Pin,
+    /// The PIN is locked.
+    PinLocked,
+    /// The session, the login or the key's handle is gone; opening it anew may help.
+    Lost,
+    /// There is no token in the slot any more.
+    Absent,
+    /// The token does not sign so.
+    Mechanism,
+    /// The key or the token is not for this.
+    NotPermitted,
+    /// No such object.
+    Missing,
+    /// More than one such object.
+    Several,
+    /// An object of that name is there already.
+    Exists,
+    /// The token did not keep a new key as secret as it was told to.
+    Exposed,
+    /// Anything else.
+    Other,
+}
+
+/// Why there is no frame.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WireFault {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error("it says {0} bytes, and {1} are read")]
+    TooLarge(usize, usize),
+    #[error("it is no message of ours")]
+    Malformed,
+}
+
+/// One frame in memory, to be written at once; wiped, since it may hold a PIN.
+pub(super) fn frame<T: Serialize>(head: &T, body: &[u8]) -> Result<Zeroizing<Vec<u8>>, WireFault> {
+    let head = serde_json::to_vec(head).map_err(|_| WireFault::Malformed)?;
+    let whole = 4 + head.len() + body.len();
+    let whole_bytes = u32::try_from(whole).map_err(|_| WireFault::Malformed)?;
+    let head_bytes = u32::try_from(head.len()).map_err(|_| WireFault::Malformed)?;
+    let mut frame = Zeroizing::new(Vec::with_capacity(4 + whole));
+    frame.extend_from_slice(&whole_bytes.to_be_bytes());
+    frame.extend_from_slice(&head_bytes.to_be_bytes());
+    frame.extend_from_slice(&head);
+    frame.extend_from_slice(body);
+    Ok(frame)
+}
+
+pub(super) fn write<T: Serialize>(
+    to: &mut impl Write,
+    head: &T,
+    body: &[u8],
+) -> Result<(), WireFault> {
+    Ok(to.write_all(&frame(head, body)?)?)
+}
+
+/// The next frame of at most `limit` bytes; `None` where the other side is done.
+pub(super) fn read<T: DeserializeOwned>(
+    from: &mut impl Read,
+    limit: usize,
+) -> Result<Option<(T, Secret)>, WireFault> {
+    let Some(whole) = length(from)? else {
+        return Ok(None);
+    };
+    if whole > limit {
+        return Err(WireFault::TooLarge(whole, limit));
+    }
+    let mut bytes = Zeroizing::new(vec![0; whole]);
+    from.read_exact(&mut bytes)?;
+    let (head_length, rest) = bytes.split_at_checked(4).ok_or(WireFault::Malformed)?;
+    let head_length = head_length
+        .iter()
+        .fold(0usize, |n, byte| n << 8 | usize::from(*byte));
+    let (head, body) = rest
+        .split_at_checked(head_length)
+        .ok_or(WireFault::Malformed)?;
+    let head = serde_json::from_slice(head).map_err(|_| WireFault::Malformed)?;
+    Ok(Some((head, Secret::new(body.to_vec()))))
+}
+
+fn length(from: &mut impl Read) -> Result<Option<usize>, WireFault> {
+    let mut bytes = [0; 4];
+    let mut have = 0;
+    while have < bytes.len() {
+        match from.read(&mut bytes[have..]) {
+            Ok(0) if have == 0 => return Ok(None),
+            Ok(0) => return Err(WireFault::Malformed),
+            Ok(more) => have += more,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok(Some(u32::from_be_bytes(bytes) as usize))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request() -> Request {
+        Request {
+            id: 7,
+            ask: Ask::Login { slot: 3 },
+        }
+    }
+
+    fn read_back(bytes: &[u8]) -> Result<Option<(Request, Secret)>, WireFault> {
+        read(&mut &bytes[..], 1_000)
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let mut bytes = frame(&request(), b"1234").unwrap().to_vec();
+        bytes.extend_from_slice(&frame(&request(), b"").unwrap());
+        let mut from = &bytes[..];
+        let (head, body) = read::<Request>(&mut from, 1_000).unwrap().unwrap();
+        assert!(matches!(head.ask, Ask::Login { slot: 3 }));
+        assert_eq!((head.id, body.expose()), (7, &b"1234"[..]));
+        let (_, body) = read::<Request>(&mut from, 1_000).unwrap().unwrap();
+        assert!(body.is_empty());
+        assert!(read::<Request>(&mut from, 1_000).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_is_cut_short_too_long_or_no_frame_is_refused() {
+        let whole = frame(&request(), b"1234").unwrap().to_vec();
+        for end in 1..whole.len() {
+            assert!(read_back(&whole[..end]).is_err(), "{end}");
+        }
+        assert!(matches!(
+            read_back(&[0xff; 8]),
+            Err(WireFault::TooLarge(_, 1_000))
+        ));
+        for bad in [
+            &[0, 0, 0, 0][..],
+            &[0, 0, 0, 4, 0, 0, 0, 1],
+            &[0, 0, 0, 6, 0xff, 0xff, 0xff, 0xff, b'{', b'}'],
+            &[0, 0, 0, 6, 0, 0, 0, 2, b'{', b'}'],
+        ] {
+            assert!(read_back(bad).is_err(), "{bad:?}");
+        }
+    }
+}
