@@ -125,6 +125,7 @@ impl Pkcs11Keys {
             id: shown.id.clone(),
             versions: vec![KnownVersion {
                 version: None,
+                name: None,
                 public_key: shown.public.to_pem(),
                 scheme: shown.scheme.to_string(),
                 state: VersionState::Active.as_str().to_owned(),
