@@ -17,6 +17,8 @@ pub const POLICY: u64 = 1 << 20;
 pub const CONFIG: u64 = 1 << 20;
 /// Largest key file, in bytes.
 pub const KEY_FILE: u64 = 64 << 10;
+/// Most rules in `[keys]`.
+pub const KEY_RULES: usize = 1_000;
 /// Largest passphrase file, in bytes.
 pub const PASSPHRASE: u64 = 4 << 10;
 /// Largest OCI manifest or index, in bytes (registries enforce 4 MiB).

@@ -418,7 +418,7 @@ fn redacted(uri: &str) -> String {
         let secret = ["pin-value", "password", "passwd", "secret", "token", "sig"];
         let ends = part.ends_with(['?', '&', ';']).then(|| part.len() - 1);
         // `token=` names a PKCS#11 token, which is no secret.
-        let names_a_token = uri.starts_with("pkcs11:") && name == "token";
+        let names_a_token = uri.starts_with("pkcs11:") && matches!(name, "token" | "pkcs11:token");
         if part.contains('=') && !names_a_token && secret.iter().any(|s| name.ends_with(s)) {
             shown.push_str(name);
             shown.push_str("=…");
@@ -550,6 +550,14 @@ mod tests {
             KeyRef::parse("key.pem").unwrap(),
             KeyRef::File("key.pem".into())
         );
+        for (uri, shown) in [
+            ("pkcs11:token=a;object=b", "pkcs11:token=a;object=b"),
+            ("pkcs11:object=b?pin-value=1", "pkcs11:object=b?pin-value=…"),
+            ("vault://me:pw@host/a", "vault://…@host/a"),
+            ("any://host/a?token=s&b=c", "any://host/a?token=…&b=c"),
+        ] {
+            assert_eq!(KeyRef::parse(uri).unwrap().to_string(), shown);
+        }
         for bad in [
             "kms://",
             "kms:///a",

@@ -34,6 +34,8 @@ pub struct KeyRecord {
     pub id: Option<String>,
     /// `kms://…`, or the file's path.
     pub path: String,
+    /// What the provider calls it, where a rule led there from `path`.
+    pub uri: Option<String>,
     /// The version, where there is one.
     pub version: Option<u32>,
 }
@@ -103,6 +105,9 @@ impl Event {
             record.insert("path".to_owned(), bounded(&key.path));
             if let Some(id) = &key.id {
                 record.insert("id".to_owned(), bounded(id));
+            }
+            if let Some(uri) = &key.uri {
+                record.insert("uri".to_owned(), bounded(uri));
             }
             if let Some(version) = key.version {
                 record.insert("version".to_owned(), json!(version));

@@ -3,6 +3,7 @@
 //! The tree of this module mirrors the file: one section, one struct.
 
 mod find;
+mod refusal;
 
 use std::path::{Path, PathBuf};
 
@@ -105,7 +106,7 @@ impl Config {
         };
         let text = std::str::from_utf8(bytes).map_err(|_| invalid("not UTF-8".to_owned()))?;
         let document: Document =
-            toml::from_str(text).map_err(|e| invalid(e.to_string().trim_end().to_owned()))?;
+            toml::from_str(text).map_err(|e| invalid(refusal::told(text, &e)))?;
         if document.version != 1 {
             return Err(invalid(format!(
                 "version is {}, this obreia reads version 1",
@@ -121,7 +122,7 @@ impl Config {
             state: document.state,
             keystore: document.keystore,
             policy: document.policy,
-            keys: document.keys.from_folder(&base),
+            keys: document.keys.from_folder(&base).placed(file, text),
         };
         config.state.dir =
             Some(base.join(config.state.dir.as_deref().unwrap_or(Path::new("state"))));

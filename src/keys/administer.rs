@@ -1,8 +1,9 @@
+use super::deadline::{Asking, within, within_but};
+use super::known::KnownKeys;
 use super::record::{Recorder, Subject};
-use super::{Described, KeyFault, KeyProvider, Keyring, Unlock};
-use crate::audit::KeyRecord;
+use super::{Described, KeyFault, KeyProvider, Keyring, Keys, Route, Unlock};
 use crate::crypto::{KeyKind, PrivateKey};
-use crate::custody::{self, Caller, Decision, KeyInfo, KeyState, Operation, Request};
+use crate::custody::{self, Caller, Decision, KeyInfo, KeyState, Operation, Purpose, Request};
 use crate::reference::{KeyPath, KeyRef};
 use crate::time::Span;
 use crate::trust::VersionState;
@@ -75,9 +76,32 @@ impl Administer<'_> {
         }
     }
 
-    const fn makes_a_key(&self) -> bool {
-        matches!(self, Self::Create { .. } | Self::Import { .. })
+    /// What is to be made, where a key is.
+    const fn new_key(&self) -> Option<&NewKey> {
+        match self {
+            Self::Create { new, .. } | Self::Import { new, .. } => Some(new),
+            Self::Rotate { .. } | Self::Enable(_) | Self::Disable(_) | Self::Retire { .. } => None,
+        }
     }
+}
+
+/// A key that a rule sends to a provider: what the keystore asks of a name
+/// holds for its own purpose and aliases as well.
+fn check_new(new: &NewKey, route: &Route) -> Result<(), KeyFault> {
+    let (Some(path), Some(_)) = (&route.path, &route.by) else {
+        return Ok(());
+    };
+    let bad = |why: String| KeyFault::BadName {
+        name: format!("kms://{path}"),
+        why,
+    };
+    Purpose::for_new_key(path.purpose(), new.new_purpose).map_err(|e| bad(e.to_string()))?;
+    if new.aliases.is_empty() {
+        return Ok(());
+    }
+    Err(bad(
+        "aliases of keys that a rule sends elsewhere stand in [keys.alias]".to_owned(),
+    ))
 }
 
 impl Keyring {
@@ -94,12 +118,14 @@ impl Keyring {
         unlock: &dyn Unlock,
     ) -> Result<Described, KeyFault> {
         super::harden::no_dumps();
-        let provider = self.adapter(change.key())?;
-        let known = if change.makes_a_key() {
-            None
-        } else {
-            let described = describe(provider, change.key()).await?;
-            Some(as_info(&described))
+        let route = self.route(change.key())?;
+        let provider = self.adapter(&route)?;
+        let known = match change.new_key() {
+            Some(new) => {
+                check_new(new, &route)?;
+                None
+            }
+            None => Some(as_info(&self.describe(change.key()).await?)),
         };
         let decision = custody::decide(&Request {
             operation: change.operation(),
@@ -109,14 +135,10 @@ impl Keyring {
         });
         let subject = Subject {
             operation: change.operation(),
-            key: Some(known.as_ref().map_or_else(
-                || KeyRecord {
-                    id: None,
-                    path: change.key().to_string(),
-                    version: None,
-                },
-                KeyRecord::from,
-            )),
+            key: Some(match &known {
+                Some(info) => route.record(info),
+                None => route.record_of_new(),
+            }),
             provider: Some(provider.name()),
             caller,
             decision: &decision,
@@ -131,14 +153,16 @@ impl Keyring {
             });
         }
         let pending = recorder.begin(&subject).await?;
-        match apply(provider, &change, unlock).await {
+        let asking = Asking::of(unlock);
+        let work = Box::pin(apply(provider, &change, &route.target, &asking));
+        match within_but(self.settings().deadline, provider, &asking, work).await {
             Ok(described) => {
                 recorder.end(pending, "ok", described.generation).await?;
-                Ok(described)
+                Ok(route.canonical_described(described))
             }
             Err(fault) => {
                 recorder.end(pending, fault.code(), None).await?;
-                Err(fault)
+                Err(route.told(fault))
             }
         }
     }
@@ -148,7 +172,17 @@ impl Keyring {
     /// # Errors
     /// `KeyFault`.
     pub async fn describe(&self, key: &KeyRef) -> Result<Described, KeyFault> {
-        describe(self.adapter(key)?, key).await
+        let route = self.route(key)?;
+        let provider = self.adapter(&route)?;
+        let work = match provider.capabilities().describe {
+            Some(keys) => keys.describe(&route.target),
+            None => return Err(route.told(cannot(provider, "described"))),
+        };
+        let described = within(self.settings().deadline, provider, work)
+            .await
+            .map_err(|fault| route.told(fault))?;
+        route.still_its_own(&self.settings().keys, &described.path)?;
+        Ok(route.canonical_described(described))
     }
 
     /// All keys of the keystore, without unlocking.
@@ -160,11 +194,28 @@ impl Keyring {
             path: KeyPath::parse("any").map_err(|e| KeyFault::NoProvider(e.to_string()))?,
             version: None,
         };
-        let provider = self.adapter(&any)?;
+        let route = Route::of(&Keys::default(), &any)?;
+        let provider = self.adapter(&route)?;
         match provider.capabilities().describe {
-            Some(keys) => keys.list().await,
+            Some(keys) => within(self.settings().deadline, provider, keys.list()).await,
             None => Err(cannot(provider, "listed")),
         }
+    }
+
+    /// Forgets the public keys that `key`'s provider showed; tells whether
+    /// there were any.
+    ///
+    /// # Errors
+    /// `KeyFault`; `Unsupported` for keys of which nothing is noted.
+    pub fn forget(&self, key: &KeyRef) -> Result<bool, KeyFault> {
+        let route = self.route(key)?;
+        if !matches!(route.target, KeyRef::Provider { .. }) {
+            return Err(KeyFault::Unsupported {
+                provider: self.adapter(&route)?.name(),
+                what: "forgotten: they are read where they are each time",
+            });
+        }
+        KnownKeys::new(self.settings().state.as_deref(), self.clock()).forget(&route.target)
     }
 
     /// The private key in a file, for [`Administer::Import`].
@@ -179,42 +230,40 @@ impl Keyring {
 async fn apply(
     provider: &dyn KeyProvider,
     change: &Administer<'_>,
+    target: &KeyRef,
     unlock: &dyn Unlock,
 ) -> Result<Described, KeyFault> {
+    let at_target = |new: &NewKey| NewKey {
+        key: target.clone(),
+        ..new.clone()
+    };
     let can = provider.capabilities();
     let without = |what| move || cannot(provider, what);
     match change {
         Administer::Create { new, kind } => {
             let keys = can.generate.ok_or_else(without("made"))?;
-            keys.generate(new, *kind, unlock).await
+            keys.generate(&at_target(new), *kind, unlock).await
         }
         Administer::Import { new, private } => {
             let keys = can.import.ok_or_else(without("imported"))?;
-            keys.import(new, private, unlock).await
+            keys.import(&at_target(new), private, unlock).await
         }
-        Administer::Rotate { key, grace } => {
+        Administer::Rotate { grace, .. } => {
             let keys = can.rotate.ok_or_else(without("rotated"))?;
-            keys.rotate(key, *grace, unlock).await
+            keys.rotate(target, *grace, unlock).await
         }
-        Administer::Enable(key) => {
+        Administer::Enable(_) => {
             let keys = can.lifecycle.ok_or_else(without("enabled"))?;
-            keys.set_state(key, KeyState::Enabled, unlock).await
+            keys.set_state(target, KeyState::Enabled, unlock).await
         }
-        Administer::Disable(key) => {
+        Administer::Disable(_) => {
             let keys = can.lifecycle.ok_or_else(without("disabled"))?;
-            keys.set_state(key, KeyState::Disabled, unlock).await
+            keys.set_state(target, KeyState::Disabled, unlock).await
         }
-        Administer::Retire { key, version } => {
+        Administer::Retire { version, .. } => {
             let keys = can.lifecycle.ok_or_else(without("retired"))?;
-            keys.retire(key, *version, unlock).await
+            keys.retire(target, *version, unlock).await
         }
-    }
-}
-
-async fn describe(provider: &dyn KeyProvider, key: &KeyRef) -> Result<Described, KeyFault> {
-    match provider.capabilities().describe {
-        Some(keys) => keys.describe(key).await,
-        None => Err(cannot(provider, "described")),
     }
 }
 

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use super::record::{Recorder, Subject};
-use super::{KeyFault, Signer};
-use crate::audit::{KeyRecord, Receipt};
+use super::{KeyFault, Route, Signer};
+use crate::audit::Receipt;
 use crate::crypto::{PublicKey, Scheme, sha256};
 use crate::custody::{self, Caller, Decision, KeyInfo, Request};
 use crate::digest::Digest;
@@ -11,6 +11,8 @@ use crate::time::Clock;
 /// An opened key version; the only thing that uses it is [`Key::perform`].
 pub struct Key {
     signer: Box<dyn Signer>,
+    info: KeyInfo,
+    route: Route,
     recorder: Recorder,
     clock: std::sync::Arc<dyn Clock>,
     deadline: Duration,
@@ -55,21 +57,29 @@ pub struct Signed {
 impl Key {
     pub(super) fn new(
         signer: Box<dyn Signer>,
+        route: Route,
         recorder: Recorder,
         clock: std::sync::Arc<dyn Clock>,
         deadline: Duration,
     ) -> Self {
         Self {
+            info: route.canonical(signer.key()),
             signer,
+            route,
             recorder,
             clock,
             deadline,
         }
     }
 
-    /// What is known of it.
-    pub fn info(&self) -> &KeyInfo {
-        self.signer.key()
+    /// What is known of it, under its canonical path.
+    pub const fn info(&self) -> &KeyInfo {
+        &self.info
+    }
+
+    /// How its name was resolved.
+    pub const fn route(&self) -> &Route {
+        &self.route
     }
 
     /// Its public key.
@@ -110,7 +120,7 @@ impl Key {
     /// # Errors
     /// As [`Key::perform`].
     pub async fn sign(&self, input: SignInput<'_>, caller: &Caller) -> Result<Signed, KeyFault> {
-        let info = self.signer.key();
+        let info = &self.info;
         let decision = custody::decide(&Request {
             operation: custody::Operation::Sign,
             key: Some(info),
@@ -119,7 +129,7 @@ impl Key {
         });
         let subject = Subject {
             operation: custody::Operation::Sign,
-            key: Some(KeyRecord::from(info)),
+            key: Some(self.route.record(info)),
             provider: Some(info.provider),
             caller,
             decision: &decision,
@@ -144,7 +154,7 @@ impl Key {
             }),
             Err(fault) => {
                 self.recorder.end(pending, fault.code(), None).await?;
-                Err(fault)
+                Err(self.route.told(fault))
             }
         }
     }
@@ -156,7 +166,7 @@ impl Key {
                 SignInput::Digest(digest) => match self.signer.prehashed() {
                     Some(signer) => signer.sign_digest(&digest).await,
                     None => Err(KeyFault::BadRequest {
-                        key: self.signer.key().to_string(),
+                        key: self.info.to_string(),
                         why: format!(
                             "{} signs the message itself; its digest is not enough",
                             self.signer.scheme()
@@ -168,7 +178,7 @@ impl Key {
         let signature = tokio::time::timeout(self.deadline, signing)
             .await
             .map_err(|_| KeyFault::Deadline {
-                provider: self.signer.key().provider,
+                provider: self.info.provider,
                 seconds: self.deadline.as_secs(),
             })??;
         let (scheme, public) = (self.signer.scheme(), self.signer.public_key());
@@ -177,7 +187,7 @@ impl Key {
             SignInput::Digest(digest) => scheme.verify_digest(public, &digest, &signature),
         }
         .map_err(|_| KeyFault::SelfCheck {
-            key: self.signer.key().to_string(),
+            key: self.info.to_string(),
         })?;
         Ok(signature)
     }

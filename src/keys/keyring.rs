@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
+use super::deadline::within;
 use super::registry::{self, Adapter};
-use super::{KeyFault, Settings};
+use super::{KeyFault, Route, Settings};
 use crate::reference::KeyRef;
 use crate::time::Clock;
 use crate::trust::TrustedKey;
@@ -23,6 +24,13 @@ impl Keyring {
         }
     }
 
+    /// The same with one more adapter, which is asked first.
+    #[cfg(test)]
+    pub(super) fn with(mut self, adapter: Box<Adapter>) -> Self {
+        self.adapters.insert(0, adapter);
+        self
+    }
+
     /// The public keys to verify with: all versions of `key` that still
     /// verify, the active one first, or the one that `?version=N` names. Never
     /// unlocks anything, and never returns an empty list.
@@ -31,7 +39,30 @@ impl Keyring {
     /// `KeyFault`; its [`class`](KeyFault::class) tells a key that is not
     /// there from a place that cannot be read.
     pub async fn trusted(&self, key: &KeyRef) -> Result<Vec<TrustedKey>, KeyFault> {
-        self.adapter(key)?.trusted(key).await
+        let route = self.route(key)?;
+        let adapter = self.adapter(&route)?;
+        let found = within(
+            self.settings.deadline,
+            adapter,
+            adapter.trusted(&route.target),
+        )
+        .await;
+        let mut trusted = found.map_err(|fault| route.told(fault))?;
+        for key in &mut trusted {
+            route.still_its_own(&self.settings.keys, &key.path)?;
+            if let Some((path, _)) = route.names() {
+                key.path = path;
+            }
+        }
+        Ok(trusted)
+    }
+
+    /// The way from a name to a provider's key. Asks nobody.
+    ///
+    /// # Errors
+    /// `KeyFault`, where a rule matches and makes no key of the name.
+    pub fn route(&self, key: &KeyRef) -> Result<Route, KeyFault> {
+        Route::of(&self.settings.keys, key)
     }
 
     /// What it was made from.
@@ -44,14 +75,19 @@ impl Keyring {
         &self.clock
     }
 
-    pub(super) fn adapter(&self, key: &KeyRef) -> Result<&Adapter, KeyFault> {
+    pub(super) fn adapter(&self, route: &Route) -> Result<&Adapter, KeyFault> {
+        let key = &route.target;
         self.adapters
             .iter()
             .find(|adapter| adapter.reads(key))
             .map(AsRef::as_ref)
-            .ok_or_else(|| match key {
-                KeyRef::Kms { .. } => KeyFault::NoKeystore(key.to_string()),
-                KeyRef::File(_) | KeyRef::Provider { .. } => KeyFault::NoProvider(key.to_string()),
+            .ok_or_else(|| {
+                route.told(match key {
+                    KeyRef::Kms { .. } => KeyFault::NoKeystore(key.to_string()),
+                    KeyRef::File(_) | KeyRef::Provider { .. } => {
+                        KeyFault::NoProvider(key.to_string())
+                    }
+                })
             })
     }
 }

@@ -10,12 +10,15 @@ mod file;
 mod keyring;
 mod reader;
 mod registry;
+mod route;
 mod settings;
 
 #[cfg(feature = "sign")]
 mod administer;
 #[cfg(feature = "sign")]
 mod context;
+#[cfg(feature = "sign")]
+mod deadline;
 #[cfg(feature = "sign")]
 mod embedded;
 #[cfg(feature = "sign")]
@@ -27,6 +30,8 @@ mod key;
 #[cfg(feature = "sign")]
 mod known;
 #[cfg(feature = "sign")]
+mod naming;
+#[cfg(feature = "sign")]
 mod open;
 #[cfg(feature = "sign")]
 mod pkcs11;
@@ -37,17 +42,25 @@ mod record;
 #[cfg(feature = "sign")]
 mod software;
 
+#[cfg(not(feature = "sign"))]
+#[path = "deadline_absent.rs"]
+mod deadline;
+
 #[cfg(test)]
 #[cfg(feature = "sign")]
 mod contract;
 #[cfg(test)]
 #[cfg(feature = "sign")]
 mod pipeline_tests;
+#[cfg(test)]
+#[cfg(feature = "sign")]
+mod route_tests;
 
 pub use fault::{Damage, FaultClass, KeyFault, Stored};
 pub use keyring::Keyring;
 pub use reader::KeyReader;
-pub use settings::{Keys, Pkcs11, Pkcs11Module, Settings};
+pub use route::{ByRule, Route};
+pub use settings::{Aliases, Hit, Keys, Pkcs11, Pkcs11Module, Rule, Rules, Settings};
 
 #[cfg(feature = "sign")]
 pub use administer::{Administer, NewKey};
@@ -60,7 +73,7 @@ pub use pkcs11::host as host_pkcs11_module;
 #[cfg(feature = "sign")]
 pub use port::{
     Capabilities, DescribeKey, Described, DescribedVersion, GenerateKey, ImportKey, KeyProvider,
-    Lifecycle, Locked, PrehashSigner, RotateKey, Signer, Unlock, UnlockError,
+    Lifecycle, Locked, PrehashSigner, RotateKey, Signer, Unlock, UnlockError, Warning,
 };
 
 /// A future that a port's method returns, boxed so that ports are objects.

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use super::contract::run;
 use super::record::Recorder;
-use super::{BoxFuture, Key, KeyFault, PrehashSigner, SignInput, Signed, Signer};
+use super::{BoxFuture, Key, KeyFault, Keys, PrehashSigner, Route, SignInput, Signed, Signer};
 use crate::audit::{AuditFault, AuditSink, Event, Receipt};
 use crate::crypto::{KeyKind, PrivateKey, PublicKey, Scheme, sha256};
 use crate::custody::{Caller, KeyInfo, KeyState, Purpose};
+use crate::reference::KeyRef;
 use crate::time::Timestamp;
 use crate::trust::VersionState;
 
@@ -89,6 +90,10 @@ impl Signer for Provider {
     }
 }
 
+fn named(key: &str) -> Route {
+    Route::of(&Keys::default(), &KeyRef::parse(key).unwrap()).unwrap()
+}
+
 fn sign(
     behaviour: Behaviour,
     state: KeyState,
@@ -114,6 +119,7 @@ fn sign(
     let log = Arc::new(Log(Arc::clone(&seen), log_fails_at, Mutex::default()));
     let key = Key::new(
         Box::new(provider),
+        named("kms://model-sign/dev"),
         Recorder::into_sink(log, Arc::new(now)),
         Arc::new(now),
         Duration::from_millis(20),
@@ -204,6 +210,7 @@ fn a_digest_for_a_scheme_without_a_hash_is_refused_and_recorded() {
     };
     let key = Key::new(
         Box::new(provider),
+        named("a.pem"),
         Recorder::into_sink(log, Arc::new(now)),
         Arc::new(now),
         Duration::from_secs(1),

@@ -58,14 +58,25 @@ pub trait KeyProvider: KeyReader {
     /// Its name, in records and messages.
     fn name(&self) -> &'static str;
 
-    /// Whether the backend answers at all; unlocks nothing.
+    /// Whether the backend answers at all, and what works now and will not
+    /// for long: of the backend, and of what was opened through this adapter.
+    /// Unlocks nothing.
     ///
     /// # Errors
     /// `KeyFault`.
-    fn probe(&self) -> BoxFuture<'_, Result<(), KeyFault>>;
+    fn probe(&self) -> BoxFuture<'_, Result<Vec<Warning>, KeyFault>>;
 
     /// What else the backend can do.
     fn capabilities(&self) -> Capabilities<'_>;
+}
+
+/// Something that works now and will fail later, or may.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// Kebab case, for scripts: `token-expires`.
+    pub code: &'static str,
+    /// What, and when; never a credential.
+    pub text: String,
 }
 
 /// What a backend can do beyond signing; `None` is what it cannot.

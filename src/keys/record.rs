@@ -122,6 +122,7 @@ impl From<&KeyInfo> for KeyRecord {
         Self {
             id: Some(info.id.clone()),
             path: info.path.clone(),
+            uri: None,
             version: info.version,
         }
     }

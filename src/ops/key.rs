@@ -130,13 +130,14 @@ fn wrong(key: &str, why: &str) -> Failure {
     .into()
 }
 
-/// The public key of a key file, or of the active or the named version of a
-/// key in the keystore; one that is disabled or retired shows it too.
+/// The public key of a key file or another provider's key, or of the active
+/// or the named version of a key in the keystore; one that is disabled or
+/// retired shows it too.
 ///
 /// # Errors
 /// Where there is no such key.
 pub async fn public(keyring: &Keyring, key: &KeyRef) -> Result<PublicKey, Failure> {
-    let KeyRef::Kms { version, .. } = key else {
+    let KeyRef::Kms { version, .. } = &keyring.route(key)?.target else {
         let mut trusted = keyring.trusted(key).await?;
         return Ok(trusted.swap_remove(0).public_key);
     };

@@ -79,7 +79,10 @@ pub(super) async fn gather(
 /// A key that a policy names and that cannot be had: the policy cannot be
 /// used, unless trying again may help.
 fn unresolved(policy: &str, key: &str, fault: KeyFault) -> Failure {
-    let nowhere = matches!(fault, KeyFault::NoKeystore(_) | KeyFault::NoProvider(_));
+    let nowhere = matches!(
+        fault.root(),
+        KeyFault::NoKeystore(_) | KeyFault::NoProvider(_)
+    );
     let failure = Failure::from(fault);
     let exit = match failure.exit {
         Exit::Undetermined => Exit::Undetermined,

@@ -31,7 +31,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::record::AUDIT_LOG;
-use super::{BoxFuture, Capabilities, Damage, KeyFault, KeyProvider, KeyReader, Signer, Unlock};
+use super::{
+    BoxFuture, Capabilities, Damage, KeyFault, KeyProvider, KeyReader, Signer, Unlock, Warning,
+};
 use crate::audit::{self, AuditFault, AuditSink};
 use crate::crypto::Scheme;
 use crate::reference::{KeyPath, KeyRef};
@@ -191,10 +193,11 @@ impl KeyProvider for EmbeddedKeys {
         PROVIDER
     }
 
-    fn probe(&self) -> BoxFuture<'_, Result<(), KeyFault>> {
+    fn probe(&self) -> BoxFuture<'_, Result<Vec<Warning>, KeyFault>> {
         Box::pin(async {
             let generation = self.tables.generation().await;
-            generation.map(drop).map_err(|e| self.storage(e))
+            generation.map_err(|e| self.storage(e))?;
+            Ok(Vec::new())
         })
     }
 

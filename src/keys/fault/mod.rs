@@ -292,6 +292,18 @@ pub enum KeyFault {
         /// How it failed: `was ended by signal 9`.
         failure: String,
     },
+    /// What went wrong with the key that a rule leads to.
+    #[error("{name} is {uri} by {place}: {fault}")]
+    Mapped {
+        /// The name that was asked for.
+        name: String,
+        /// The provider's, without credentials.
+        uri: String,
+        /// The rule's line.
+        place: String,
+        /// What went wrong; never another one of these.
+        fault: Box<KeyFault>,
+    },
     /// The audit log did not take the event, so nothing was done, or what was
     /// done was not handed out.
     #[error(transparent)]

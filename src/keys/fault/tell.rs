@@ -14,9 +14,18 @@ pub enum FaultClass {
 }
 
 impl KeyFault {
-    /// What kind of fault it is.
-    pub const fn class(&self) -> FaultClass {
+    /// What went wrong at the key itself, by whatever rule it was reached.
+    pub fn root(&self) -> &Self {
         match self {
+            Self::Mapped { fault, .. } => fault,
+            fault => fault,
+        }
+    }
+
+    /// What kind of fault it is.
+    pub fn class(&self) -> FaultClass {
+        match self {
+            Self::Mapped { fault, .. } => fault.class(),
             Self::WrongPassphrase(_)
             | Self::NotPermitted { .. }
             | Self::Disabled(_)
@@ -63,8 +72,9 @@ impl KeyFault {
     }
 
     /// The kind of fault in one word, for the audit log.
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
+            Self::Mapped { fault, .. } => fault.code(),
             Self::WrongPassphrase(_) => "wrong-passphrase",
             Self::NoPassphrase { .. } => "no-passphrase",
             Self::NotPermitted { .. } => "denied",
@@ -109,6 +119,12 @@ impl KeyFault {
     /// What to do.
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
+            Self::Mapped { fault, .. } => match **fault {
+                Self::NoSuchKey(_) => {
+                    "make it with: obreia key create KEY, or correct the rule in [keys]"
+                }
+                _ => return fault.hint(),
+            },
             Self::WrongPassphrase(_) => {
                 "check the passphrase, and which keystore or file it belongs to"
             }

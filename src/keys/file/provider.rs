@@ -2,7 +2,9 @@ use super::{FileKeys, cosign, read};
 use crate::crypto::PrivateKey;
 use crate::custody::{KeyInfo, KeyState};
 use crate::keys::software::SoftwareSigner;
-use crate::keys::{BoxFuture, Capabilities, KeyFault, KeyProvider, Locked, Signer, Unlock};
+use crate::keys::{
+    BoxFuture, Capabilities, KeyFault, KeyProvider, Locked, Signer, Unlock, Warning,
+};
 use crate::reference::KeyRef;
 use crate::secret::Secret;
 use crate::trust::VersionState;
@@ -43,8 +45,8 @@ impl KeyProvider for FileKeys {
         PROVIDER
     }
 
-    fn probe(&self) -> BoxFuture<'_, Result<(), KeyFault>> {
-        Box::pin(async { Ok(()) })
+    fn probe(&self) -> BoxFuture<'_, Result<Vec<Warning>, KeyFault>> {
+        Box::pin(async { Ok(Vec::new()) })
     }
 
     fn capabilities(&self) -> Capabilities<'_> {

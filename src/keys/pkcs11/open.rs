@@ -8,7 +8,9 @@ use super::signer::{Held, TokenSigner};
 use super::uri::{Class, Uri};
 use super::wire::{Answer, Ask};
 use super::{PROVIDER, Pkcs11Keys, read};
-use crate::keys::{BoxFuture, Capabilities, KeyFault, KeyProvider, KeyReader, Signer, Unlock};
+use crate::keys::{
+    BoxFuture, Capabilities, KeyFault, KeyProvider, KeyReader, Signer, Unlock, Warning,
+};
 use crate::reference::KeyRef;
 use crate::trust::TrustedKey;
 
@@ -55,7 +57,7 @@ impl KeyProvider for Pkcs11Keys {
         PROVIDER
     }
 
-    fn probe(&self) -> BoxFuture<'_, Result<(), KeyFault>> {
+    fn probe(&self) -> BoxFuture<'_, Result<Vec<Warning>, KeyFault>> {
         Box::pin(async move {
             for place in self.places.all()? {
                 let module = self.module(place);
@@ -68,7 +70,7 @@ impl KeyProvider for Pkcs11Keys {
                     .await
                     .map_err(|fault| module.about(&nothing).fault(fault))?;
             }
-            Ok(())
+            Ok(Vec::new())
         })
     }
 

@@ -2,13 +2,16 @@
 //! `[keys]` in the configuration and the folders of the providers.
 
 mod pkcs11;
-
-pub use pkcs11::{Pkcs11, Pkcs11Module};
+mod rules;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use pkcs11::{Pkcs11, Pkcs11Module};
+pub(super) use rules::with_version;
+pub use rules::{Aliases, Hit, Rule, Rules};
 
 use crate::environment::Environment;
 
@@ -52,14 +55,28 @@ impl Default for Settings {
 pub struct Keys {
     /// `[keys.pkcs11]`
     pub pkcs11: Pkcs11,
+    /// `[[keys.rule]]`: which names are another provider's.
+    #[serde(rename = "rule")]
+    pub rules: Rules,
+    /// `[keys.alias]`: short names.
+    #[serde(rename = "alias")]
+    pub aliases: Aliases,
 }
 
 impl Keys {
     /// The same, with relative files taken from `base`.
     #[must_use]
-    pub fn from_folder(self, base: &Path) -> Self {
+    pub fn from_folder(mut self, base: &Path) -> Self {
+        self.pkcs11 = self.pkcs11.from_folder(base);
+        self
+    }
+
+    /// The same, with rules that name their line in `file`, which holds `text`.
+    #[must_use]
+    pub fn placed(self, file: &Path, text: &str) -> Self {
         Self {
-            pkcs11: self.pkcs11.from_folder(base),
+            rules: self.rules.placed(file, text),
+            ..self
         }
     }
 }
