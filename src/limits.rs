@@ -21,6 +21,10 @@ pub const KEY_FILE: u64 = 64 << 10;
 pub const KEY_RULES: usize = 1_000;
 /// Largest passphrase file, in bytes.
 pub const PASSPHRASE: u64 = 4 << 10;
+/// Largest answer of a key service, in bytes: a key with thousands of versions.
+pub const KEY_SERVICE: u64 = 4 << 20;
+/// Most keys of a key service that are listed, one request each.
+pub const KEYS_LISTED: usize = 1_000;
 /// Largest OCI manifest or index, in bytes (registries enforce 4 MiB).
 pub const MANIFEST: u64 = 4 << 20;
 /// Largest `index.json` of an OCI layout, in bytes.

@@ -367,10 +367,10 @@ impl KeyRef {
         match self {
             Self::Kms { version, .. } => *version,
             Self::File(_) => None,
-            Self::Provider { uri, .. } => {
-                let (_, query) = uri.rsplit_once("?version=")?;
-                query.parse().ok().filter(|version| *version > 0)
-            }
+            Self::Provider { uri, .. } => parameters(uri)
+                .find_map(|parameter| parameter.strip_prefix("version="))
+                .and_then(|version| version.parse().ok())
+                .filter(|version| *version > 0),
         }
     }
 
@@ -382,16 +382,27 @@ impl KeyRef {
                 path: path.clone(),
                 version: None,
             },
-            (Self::Provider { scheme, uri }, Some(_)) => Self::Provider {
-                scheme: scheme.clone(),
-                uri: uri
-                    .rsplit_once("?version=")
-                    .map_or(uri.as_str(), |(key, _)| key)
-                    .to_owned(),
-            },
+            (Self::Provider { scheme, uri }, Some(_)) => {
+                let mut whole = uri.split('?').next().unwrap_or_default().to_owned();
+                let rest = parameters(uri).filter(|p| !p.starts_with("version="));
+                for (at, parameter) in rest.enumerate() {
+                    whole.push(if at == 0 { '?' } else { '&' });
+                    whole.push_str(parameter);
+                }
+                Self::Provider {
+                    scheme: scheme.clone(),
+                    uri: whole,
+                }
+            }
             _ => self.clone(),
         }
     }
+}
+
+/// What stands behind the first `?` of a provider's URI, one by one.
+fn parameters(uri: &str) -> impl Iterator<Item = &str> {
+    let (_, query) = uri.split_once('?').unwrap_or_default();
+    query.split('&').filter(|parameter| !parameter.is_empty())
 }
 
 /// A provider's URI without what may be a credential in it: a user name before
@@ -567,6 +578,26 @@ mod tests {
             "kms://a?v=1",
         ] {
             assert!(KeyRef::parse(bad).is_err(), "{bad}");
+        }
+        for (uri, version, whole) in [
+            ("openbao://a?version=3", Some(3), "openbao://a"),
+            (
+                "openbao://a?scheme=x&version=3",
+                Some(3),
+                "openbao://a?scheme=x",
+            ),
+            (
+                "openbao://a?version=3&scheme=x",
+                Some(3),
+                "openbao://a?scheme=x",
+            ),
+            ("openbao://a?version=0", None, "openbao://a?version=0"),
+            ("openbao://a?scheme=x", None, "openbao://a?scheme=x"),
+            ("openbao://a", None, "openbao://a"),
+        ] {
+            let key = KeyRef::parse(uri).unwrap();
+            assert_eq!(key.version(), version, "{uri}");
+            assert_eq!(key.without_version().to_string(), whole);
         }
     }
 }

@@ -13,4 +13,4 @@ mod tests;
 pub use fault::HttpFault;
 pub use options::Options;
 pub use retry::{Attempt, Next, after};
-pub use send::{Client, Method, Reply, Request};
+pub use send::{Client, Method, Reply, Request, endpoint};

@@ -232,7 +232,10 @@ fn sources<'a>(
 }
 
 /// Scheme, host and port: what messages show of a URL.
-fn endpoint(url: &str) -> Result<String, HttpFault> {
+///
+/// # Errors
+/// `BadUrl` for what is no `http` or `https` URL.
+pub fn endpoint(url: &str) -> Result<String, HttpFault> {
     let parsed = reqwest::Url::parse(url).ok();
     let host = parsed.as_ref().and_then(reqwest::Url::host_str);
     match (&parsed, host) {

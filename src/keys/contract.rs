@@ -1,9 +1,17 @@
 //! What every provider must do, run against each adapter by its own tests.
 
+#[path = "../../tests/it/harness/parts.rs"]
+#[allow(dead_code)]
+mod parts;
+
 use super::{KeyFault, KeyProvider, Signer, Unlock};
 use crate::crypto::Hasher;
 use crate::digest::{Algorithm, Digest};
 use crate::reference::KeyRef;
+
+/// The real parts that adapters are held against.
+#[allow(unused_imports)]
+pub(super) use parts::peer;
 
 /// `key` exists and may sign; `unlock` opens it, `wrong` does not (`None`
 /// where the key needs no passphrase); `absent` does not exist.

@@ -41,6 +41,8 @@ mod port;
 mod record;
 #[cfg(feature = "sign")]
 mod software;
+#[cfg(feature = "sign")]
+mod vault;
 
 #[cfg(not(feature = "sign"))]
 #[path = "deadline_absent.rs"]
@@ -60,7 +62,10 @@ pub use fault::{Damage, FaultClass, KeyFault, Stored};
 pub use keyring::Keyring;
 pub use reader::KeyReader;
 pub use route::{ByRule, Route};
-pub use settings::{Aliases, Hit, Keys, Pkcs11, Pkcs11Module, Rule, Rules, Settings};
+pub use settings::{
+    Aliases, ClientCertificate, Hit, Keys, Pkcs11, Pkcs11Module, RsaScheme, Rule, Rules, Settings,
+    Vault, VaultAuth,
+};
 
 #[cfg(feature = "sign")]
 pub use administer::{Administer, NewKey};

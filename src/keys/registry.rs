@@ -14,12 +14,15 @@ pub(super) type Adapter = dyn super::KeyReader;
 
 #[cfg(feature = "sign")]
 pub(super) fn adapters(settings: &Settings, clock: &Arc<dyn Clock>) -> Vec<Box<Adapter>> {
-    let mut adapters: Vec<Box<Adapter>> = vec![Box::new(file::FileKeys)];
+    let context = super::context::Context::new(settings, clock);
+    let mut adapters: Vec<Box<Adapter>> = vec![
+        Box::new(file::FileKeys),
+        Box::new(super::vault::VaultKeys::new(&settings.keys, &context)),
+    ];
     if let Some(state) = &settings.state {
         let keys = super::embedded::EmbeddedKeys::new(state, Arc::clone(clock));
         adapters.push(Box::new(keys));
     }
-    let context = super::context::Context::new(settings, clock);
     adapters.push(Box::new(super::pkcs11::Pkcs11Keys::new(settings, context)));
     adapters
 }

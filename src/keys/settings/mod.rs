@@ -3,6 +3,7 @@
 
 mod pkcs11;
 mod rules;
+mod vault;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use pkcs11::{Pkcs11, Pkcs11Module};
 pub(super) use rules::with_version;
 pub use rules::{Aliases, Hit, Rule, Rules};
+pub use vault::{ClientCertificate, RsaScheme, Vault, VaultAuth};
 
 use crate::environment::Environment;
 
@@ -61,6 +63,8 @@ pub struct Keys {
     /// `[keys.alias]`: short names.
     #[serde(rename = "alias")]
     pub aliases: Aliases,
+    /// `[keys.vault]`
+    pub vault: Vault,
 }
 
 impl Keys {
@@ -68,6 +72,7 @@ impl Keys {
     #[must_use]
     pub fn from_folder(mut self, base: &Path) -> Self {
         self.pkcs11 = self.pkcs11.from_folder(base);
+        self.vault = self.vault.from_folder(base);
         self
     }
 

@@ -192,7 +192,7 @@ fn keys_that_are_not_there() {
     .expect_code(3)
     .stderr_has("there is no key kms://model-sign/none")
     .stderr_has("obreia key list");
-    run(&scratch, &["sign", "a.txt", "--key", "vault://x"])
+    run(&scratch, &["sign", "a.txt", "--key", "nobody://x"])
         .expect_code(3)
         .stderr_has("no key provider answers");
     run(&scratch, &["sign", "a.txt", "--key", "none.pem"])

@@ -1,0 +1,261 @@
+//! `openbao://`, `hashivault://`, `vault://`: keys in the transit engine of
+//! OpenBao or Vault. The public key is asked for once and remembered; a
+//! signature takes one request, and names the version that was opened.
+
+mod call;
+mod create;
+mod describe;
+mod import;
+mod lifecycle;
+mod login;
+mod name;
+mod refusal;
+mod server;
+mod session;
+mod sign;
+mod transit;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use tokio::sync::OnceCell;
+
+use super::context::Context;
+use super::known::Known;
+use super::{
+    BoxFuture, Capabilities, KeyFault, KeyProvider, KeyReader, Keys, Signer, Unlock, Vault,
+};
+use crate::crypto::{PublicKey, Scheme};
+use crate::custody::{KeyInfo, KeyState};
+use crate::http::Method;
+use crate::reference::KeyRef;
+use crate::time::Timestamp;
+use crate::trust::{TrustedKey, VersionState};
+use call::Call;
+use name::{Name, SCHEMES};
+use refusal::Refusal;
+use server::Server;
+use sign::VaultSigner;
+use transit::Shown;
+
+const PROVIDER: &str = "vault";
+
+/// Keys in one server.
+pub(super) struct VaultKeys(Arc<Vaults>);
+
+/// What an adapter and the signers that it opened share.
+struct Vaults {
+    settings: Vault,
+    context: Context,
+    server: OnceCell<Server>,
+}
+
+impl VaultKeys {
+    pub(super) fn new(keys: &Keys, context: &Context) -> Self {
+        Self(Arc::new(Vaults {
+            settings: keys.vault.clone(),
+            context: context.clone(),
+            server: OnceCell::new(),
+        }))
+    }
+}
+
+impl Vaults {
+    async fn server(&self) -> Result<&Server, KeyFault> {
+        let made = || async { Server::new(&self.settings, &self.context) };
+        self.server.get_or_try_init(made).await
+    }
+
+    /// The key as the server shows it now.
+    async fn look(&self, name: &Name) -> Result<Shown, KeyFault> {
+        self.read(name).await?.shown(name, self.rsa(name))
+    }
+
+    async fn read(&self, name: &Name) -> Result<transit::Key, KeyFault> {
+        let call = Call {
+            method: Method::Get,
+            path: format!("keys/{}", name.name),
+            body: None,
+            repeatable: true,
+            key: name,
+        };
+        let answer: transit::Answer = self.ask(&call).await?;
+        Ok(answer.data)
+    }
+
+    /// Takes note of what the server showed.
+    async fn remember(&self, name: &Name, shown: &Shown) -> Result<Known, KeyFault> {
+        let notes = &self.context.known;
+        let known = shown.known(self.server().await?.id(name), notes.now());
+        let before = notes.any(&name.key);
+        if before.is_some_and(|before| before.id != known.id) {
+            // Another server's key of the same name.
+            notes.forget(&name.key)?;
+        }
+        notes.learn(PROVIDER, &name.key, known.clone())?;
+        Ok(known)
+    }
+
+    /// What is known of the key: from the notes while they are fresh, or of
+    /// whatever age offline, otherwise from the server.
+    async fn known(&self, name: &Name) -> Result<Known, KeyFault> {
+        if let Some(known) = self.noted(name).await {
+            return Ok(known);
+        }
+        let shown = self.look(name).await?;
+        if shown.state == KeyState::Disabled {
+            let disabled = KeyFault::Disabled(name.shown.clone());
+            self.doubt(name, &disabled);
+            return Err(disabled);
+        }
+        self.remember(name, &shown).await
+    }
+
+    async fn noted(&self, name: &Name) -> Option<Known> {
+        let offline = self.context.offline;
+        let known = if offline {
+            self.context.known.any(&name.key)?
+        } else {
+            self.context.known.fresh(&name.key)?
+        };
+        // Offline there may be no address to compare with.
+        let same = match self.server().await {
+            Ok(server) => known.id == server.id(name),
+            Err(_) => offline,
+        };
+        // RSA keys may be stated to have another scheme by now.
+        let rsa = self.rsa(name);
+        let as_stated = known.versions.iter().all(|version| {
+            PublicKey::from_pem(version.public_key.as_bytes())
+                .is_ok_and(|public| transit::scheme(&public, rsa).to_string() == version.scheme)
+        });
+        // A version newer than the noted ones may be there by now.
+        let newest = known.versions.first().and_then(|version| version.version);
+        let reached = offline || name.version <= newest;
+        (same && as_stated && reached).then_some(known)
+    }
+
+    fn rsa(&self, name: &Name) -> Option<Scheme> {
+        name.rsa.or(self.settings.rsa.map(|rsa| rsa.0))
+    }
+
+    /// Lets the notes be asked for anew where the server shows that they no
+    /// longer hold. They are kept: a public key that changes must be noticed.
+    fn doubt(&self, name: &Name, fault: &KeyFault) {
+        let stale = matches!(
+            fault,
+            KeyFault::NoSuchKey(_)
+                | KeyFault::NoSuchVersion { .. }
+                | KeyFault::Disabled(_)
+                | KeyFault::WrongUsage { .. }
+                | KeyFault::Refused { .. }
+        );
+        let notes = &self.context.known;
+        if let Some(known) = notes.any(&name.key).filter(|_| stale) {
+            let at = Timestamp::from_secs(0);
+            // The same keys as before, which cannot be a change.
+            let _ = notes.learn(PROVIDER, &name.key, Known { at, ..known });
+        }
+    }
+
+    /// The versions that `key` asks for.
+    fn versions(known: &Known, key: &KeyRef, name: &Name) -> Result<Vec<TrustedKey>, KeyFault> {
+        let oldest = known.versions.iter().filter_map(|version| version.version);
+        match (name.version, oldest.min()) {
+            // Versions are retired from the oldest on, and are shown no more.
+            (Some(version), Some(oldest)) if version < oldest => Err(KeyFault::Retired {
+                key: name.shown.clone(),
+                version,
+            }),
+            _ => known.trusted(PROVIDER, key),
+        }
+    }
+
+    async fn open(self: &Arc<Self>, key: &KeyRef) -> Result<Box<dyn Signer>, KeyFault> {
+        let mut name = Name::parse(key)?;
+        if self.context.offline {
+            return Err(KeyFault::Offline { provider: PROVIDER });
+        }
+        let known = self.known(&name).await?;
+        let opened = Self::versions(&known, key, &name)?.swap_remove(0);
+        let version = opened
+            .version
+            .ok_or_else(|| Refusal::garbled("a version without a number"))?;
+        name.version = Some(version);
+        Ok(Box::new(VaultSigner {
+            info: KeyInfo {
+                id: opened.key_id,
+                path: opened.path,
+                version: Some(version),
+                purpose: None,
+                state: KeyState::Enabled,
+                // Which versions sign when they are named is the server's to say.
+                version_state: VersionState::Active,
+                provider: PROVIDER,
+            },
+            vaults: Arc::clone(self),
+            name,
+            version,
+            public_key: opened.public_key,
+            scheme: opened.scheme,
+        }))
+    }
+}
+
+impl KeyReader for VaultKeys {
+    fn reads(&self, key: &KeyRef) -> bool {
+        matches!(key, KeyRef::Provider { scheme, .. } if SCHEMES.contains(&scheme.as_str()))
+    }
+
+    fn trusted<'a>(&'a self, key: &'a KeyRef) -> BoxFuture<'a, Result<Vec<TrustedKey>, KeyFault>> {
+        Box::pin(async move {
+            let name = Name::parse(key)?;
+            let known = self.0.known(&name).await?;
+            Vaults::versions(&known, key, &name)
+        })
+    }
+}
+
+impl KeyProvider for VaultKeys {
+    fn schemes(&self) -> &'static [&'static str] {
+        SCHEMES
+    }
+
+    fn open<'a>(
+        &'a self,
+        key: &'a KeyRef,
+        _: &'a dyn Unlock,
+    ) -> BoxFuture<'a, Result<Box<dyn Signer>, KeyFault>> {
+        Box::pin(self.0.open(key))
+    }
+
+    fn name(&self) -> &'static str {
+        PROVIDER
+    }
+
+    fn probe(&self) -> BoxFuture<'_, Result<(), KeyFault>> {
+        Box::pin(async {
+            let server = self.0.server().await?;
+            let reply = server.exchange(Method::Get, "sys/health", None, None).await;
+            match reply {
+                Ok(reply) if reply.status == 200 => Ok(()),
+                Ok(reply) => Err(server.unhealthy(reply.status)),
+                // What a standby answers here looks like too many requests.
+                Err(KeyFault::Throttled { .. }) => Err(server.unhealthy(429)),
+                Err(fault) => Err(fault),
+            }
+        })
+    }
+
+    fn capabilities(&self) -> Capabilities<'_> {
+        Capabilities {
+            describe: Some(self),
+            generate: Some(self),
+            import: Some(self),
+            rotate: Some(self),
+            lifecycle: Some(self),
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Where the server is and how it is reached.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::PROVIDER;
+use super::name::{Name, is_path};
+use super::session::Session;
+use crate::durable;
+use crate::environment::Environment;
+use crate::http::{self, Client, Options};
+use crate::keys::context::{Context, from_http};
+use crate::keys::{KeyFault, Vault};
+use crate::limits;
+use crate::secret::Secret;
+
+const DEFAULT_MOUNT: &str = "transit";
+
+/// One server, as configured.
+pub(super) struct Server {
+    /// Without a slash at its end.
+    pub(super) address: String,
+    /// Scheme, host and port.
+    pub(super) endpoint: String,
+    pub(super) namespace: Option<String>,
+    pub(super) mount: String,
+    /// For one request with all its attempts.
+    pub(super) deadline: Duration,
+    pub(super) client: Client,
+    pub(super) session: Session,
+}
+
+impl Server {
+    /// What the configuration says, and where it is silent the environment.
+    /// Connects to nothing.
+    pub(super) fn new(settings: &Vault, context: &Context) -> Result<Self, KeyFault> {
+        let environment = &context.environment;
+        let address = settings
+            .address
+            .clone()
+            .or_else(|| either(environment, "ADDR"))
+            .ok_or_else(|| {
+                missing("there is no address: set keys.vault.address, VAULT_ADDR or BAO_ADDR")
+            })?;
+        let address = address.trim_end_matches('/').to_owned();
+        let endpoint = http::endpoint(&address).map_err(|fault| from_http(PROVIDER, fault))?;
+        if address.contains(['@', '?', '#']) {
+            return Err(missing(
+                "the address has a user name, a query or a fragment, which it cannot have",
+            ));
+        }
+        if endpoint.starts_with("http://") && !settings.allow_http && !is_loopback(&endpoint) {
+            return Err(missing(&format!(
+                "{endpoint} would carry the token in clear: use https://, or set keys.vault.allow_http = true"
+            )));
+        }
+        let namespace = settings
+            .namespace
+            .clone()
+            .or_else(|| either(environment, "NAMESPACE"))
+            .map(|namespace| namespace.trim_matches('/').to_owned())
+            .filter(|namespace| !namespace.is_empty());
+        let mount = settings
+            .mount
+            .clone()
+            .or_else(|| environment.get("TRANSIT_SECRET_ENGINE_PATH"))
+            .unwrap_or_else(|| DEFAULT_MOUNT.to_owned());
+        let mount = mount.trim_matches('/').to_owned();
+        for (what, path) in [("mount", Some(&mount)), ("namespace", namespace.as_ref())] {
+            if path.is_some_and(|path| !is_path(path)) {
+                return Err(missing(&format!("its {what} is not a path")));
+            }
+        }
+        Ok(Self {
+            client: context.http(PROVIDER, options(settings, environment)?)?,
+            session: Session::new(settings.auth.clone(), context)?,
+            address,
+            endpoint,
+            namespace,
+            mount,
+            deadline: context.deadline,
+        })
+    }
+
+    /// The mount that `key` is in.
+    pub(super) fn mount<'a>(&'a self, key: &'a Name) -> &'a str {
+        key.mount.as_deref().unwrap_or(&self.mount)
+    }
+
+    /// The namespace that `key` is in.
+    pub(super) fn namespace<'a>(&'a self, key: &'a Name) -> Option<&'a str> {
+        key.namespace.as_deref().or(self.namespace.as_deref())
+    }
+
+    /// What `sys/health` says with a status that is not 200.
+    pub(super) fn unhealthy(&self, status: u16) -> KeyFault {
+        let state = match status {
+            429 => "in standby",
+            472 => "a disaster recovery secondary",
+            473 => "a performance standby",
+            501 => "not initialised",
+            503 => "sealed",
+            _ => {
+                return KeyFault::Provider {
+                    provider: PROVIDER,
+                    cause: format!("its health check answered {status}"),
+                };
+            }
+        };
+        KeyFault::Sealed {
+            provider: PROVIDER,
+            endpoint: self.endpoint.clone(),
+            state,
+        }
+    }
+
+    /// The key's identity, by whatever URI it is named.
+    pub(super) fn id(&self, key: &Name) -> String {
+        let mut id = format!("{}/v1/", self.address);
+        if let Some(namespace) = self.namespace(key) {
+            id.push_str(namespace);
+            id.push('/');
+        }
+        id.push_str(&format!("{}/keys/{}", self.mount(key), key.name));
+        id
+    }
+}
+
+fn options(settings: &Vault, environment: &Environment) -> Result<Options, KeyFault> {
+    let mut options = Options::default();
+    let ca = settings
+        .ca
+        .clone()
+        .or_else(|| either(environment, "CACERT").map(Into::into));
+    if let Some(ca) = ca {
+        options.authorities.push(read(&ca)?);
+    }
+    let identity = match &settings.client {
+        Some(client) => {
+            let key = client.key.fetch(environment).map_err(|e| {
+                missing(&format!("the client certificate's key cannot be read: {e}"))
+            })?;
+            Some((client.certificate.clone(), key))
+        }
+        None => match (
+            either(environment, "CLIENT_CERT"),
+            either(environment, "CLIENT_KEY"),
+        ) {
+            (Some(certificate), Some(key)) => {
+                Some((certificate.into(), Secret::new(read(Path::new(&key))?)))
+            }
+            _ => None,
+        },
+    };
+    if let Some((certificate, key)) = identity {
+        let mut pem = read(&certificate)?;
+        pem.push(b'\n');
+        pem.extend_from_slice(key.expose());
+        options.identity = Some(Secret::new(pem));
+    }
+    Ok(options)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, KeyFault> {
+    durable::read(path, limits::DOCUMENT).map_err(|e| missing(&e.to_string()))
+}
+
+/// `VAULT_…`, or what OpenBao calls the same.
+pub(super) fn either(environment: &Environment, name: &str) -> Option<String> {
+    environment
+        .get(&format!("VAULT_{name}"))
+        .or_else(|| environment.get(&format!("BAO_{name}")))
+}
+
+pub(super) fn missing(why: &str) -> KeyFault {
+    KeyFault::NotConfigured {
+        provider: PROVIDER,
+        why: why.to_owned(),
+    }
+}
+
+fn is_loopback(endpoint: &str) -> bool {
+    let host = endpoint.trim_start_matches("http://");
+    let host = match host.strip_prefix('[') {
+        Some(six) => six.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    host == "localhost"
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_loopback;
+
+    #[test]
+    fn only_this_machine_is_loopback() {
+        for here in [
+            "http://127.0.0.1:8200",
+            "http://localhost",
+            "http://[::1]:1",
+        ] {
+            assert!(is_loopback(here), "{here}");
+        }
+        for there in [
+            "http://vault:8200",
+            "http://10.0.0.1",
+            "http://127.0.0.1.example",
+            "http://localhost.example",
+            "http://[fe80::1]",
+        ] {
+            assert!(!is_loopback(there), "{there}");
+        }
+    }
+}
