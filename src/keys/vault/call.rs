@@ -34,7 +34,7 @@ impl Vaults {
     /// # Errors
     /// `KeyFault`, with every refusal told apart.
     pub(super) async fn call(&self, call: &Call<'_>) -> Result<Vec<u8>, KeyFault> {
-        let server = self.server().await?;
+        let server = self.server()?;
         let mut held = server.session.token(server).await?;
         let path = format!("{}/{}", server.mount(call.key), call.path);
         let mut anew = false;
@@ -134,7 +134,7 @@ impl Server {
             deadline: self.deadline,
             limit: limits::KEY_SERVICE,
         };
-        self.client
+        self.client()?
             .send(&request)
             .await
             .map_err(|fault| from_http(PROVIDER, fault))

@@ -52,7 +52,7 @@ impl Vaults {
         if shown.versions.len() != 1 || shown.versions[0].public_key.kind() != kind {
             return Err(exists());
         }
-        self.described(&name, &shown).await
+        self.described(&name, &shown)
     }
 
     /// Refuses a name that is taken.

@@ -14,7 +14,7 @@ impl DescribeKey for VaultKeys {
         Box::pin(async move {
             let name = Name::parse(key)?;
             let shown = self.0.look(&name).await?;
-            self.0.described(&name, &shown).await
+            self.0.described(&name, &shown)
         })
     }
 
@@ -35,12 +35,8 @@ struct Names {
 
 impl Vaults {
     /// The key for people, once it is noted.
-    pub(super) async fn described(
-        &self,
-        name: &Name,
-        shown: &Shown,
-    ) -> Result<Described, KeyFault> {
-        let known = self.remember(name, shown).await?;
+    pub(super) fn described(&self, name: &Name, shown: &Shown) -> Result<Described, KeyFault> {
+        let known = self.remember(name, shown)?;
         shown.described(known.id, name.shown.clone())
     }
 
@@ -78,7 +74,7 @@ impl Vaults {
             };
             let name = Name::parse(&key)?;
             match self.look(&name).await {
-                Ok(shown) => keys.push(self.described(&name, &shown).await?),
+                Ok(shown) => keys.push(self.described(&name, &shown)?),
                 // No key to sign with, or gone by now.
                 Err(
                     KeyFault::WrongUsage { .. }

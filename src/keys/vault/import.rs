@@ -74,7 +74,7 @@ impl Vaults {
                 cause: format!("{} is not the key that was imported", name.shown),
             });
         }
-        self.described(&name, &shown).await
+        self.described(&name, &shown)
     }
 }
 

@@ -24,7 +24,7 @@ impl RotateKey for VaultKeys {
                 .change(&name, Method::Put, "/rotate", json!({}))
                 .await?;
             let shown = self.0.look(&name).await?;
-            self.0.described(&name, &shown).await
+            self.0.described(&name, &shown)
         })
     }
 }
@@ -71,7 +71,7 @@ impl Vaults {
             other => other?,
         }
         let shown = self.look(&name).await?;
-        let described = self.described(&name, &shown).await?;
+        let described = self.described(&name, &shown)?;
         if state == KeyState::Disabled {
             self.doubt(&name, &KeyFault::Disabled(name.shown.clone()));
         }
@@ -113,7 +113,7 @@ impl Vaults {
             self.change(&name, Method::Put, "/config", body).await?;
         }
         let shown = self.look(&name).await?;
-        self.described(&name, &shown).await
+        self.described(&name, &shown)
     }
 
     async fn change(

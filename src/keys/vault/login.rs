@@ -20,6 +20,8 @@ use crate::secret::Secret;
 /// Where Kubernetes puts a pod's token.
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
+const VARIABLES: [&str; 2] = ["VAULT_TOKEN", "BAO_TOKEN"];
+
 /// A way of logging in.
 pub(super) struct Login {
     way: Way,
@@ -27,8 +29,9 @@ pub(super) struct Login {
 }
 
 enum Way {
-    /// A token that is there already.
-    Given(SecretSource),
+    /// A token that is there already; where nothing says where, Vault's own
+    /// tools' places are looked at.
+    Given(Option<SecretSource>),
     /// What is sent to `auth/MOUNT/login`.
     Method {
         how: &'static str,
@@ -39,13 +42,11 @@ enum Way {
 }
 
 impl Login {
-    pub(super) fn new(
-        auth: Option<VaultAuth>,
-        environment: &Environment,
-    ) -> Result<Self, KeyFault> {
+    /// Reads nothing yet: verifying by known keys takes no login.
+    pub(super) fn new(auth: Option<VaultAuth>, environment: &Environment) -> Self {
         let way = match auth {
-            None => Way::Given(default_token(environment)?),
-            Some(VaultAuth::Token { token }) => Way::Given(token),
+            None => Way::Given(None),
+            Some(VaultAuth::Token { token }) => Way::Given(Some(token)),
             Some(VaultAuth::AppRole {
                 mount,
                 role_id,
@@ -53,21 +54,21 @@ impl Login {
             }) => {
                 let mut secrets = vec![("role_id", role_id)];
                 secrets.extend(secret_id.map(|source| ("secret_id", source)));
-                method("approle", mount, None, secrets)?
+                method("approle", mount, None, secrets)
             }
             Some(VaultAuth::Jwt { mount, role, jwt }) => {
-                method("jwt", mount, role, vec![("jwt", jwt)])?
+                method("jwt", mount, role, vec![("jwt", jwt)])
             }
             Some(VaultAuth::Kubernetes { mount, role, jwt }) => {
                 let jwt = jwt.unwrap_or_else(|| SecretSource::File(PathBuf::from(SERVICE_ACCOUNT)));
-                method("kubernetes", mount, Some(role), vec![("jwt", jwt)])?
+                method("kubernetes", mount, Some(role), vec![("jwt", jwt)])
             }
-            Some(VaultAuth::Cert { mount, role }) => method("cert", mount, role, Vec::new())?,
+            Some(VaultAuth::Cert { mount, role }) => method("cert", mount, role, Vec::new()),
         };
-        Ok(Self {
+        Self {
             way,
             environment: environment.clone(),
-        })
+        }
     }
 
     /// In one word.
@@ -80,14 +81,24 @@ impl Login {
 
     /// Whether doing it again may give another token: a variable does not
     /// change while a process runs.
-    pub(super) const fn can_repeat(&self) -> bool {
-        !matches!(self.way, Way::Given(SecretSource::Env(_)))
+    pub(super) fn can_repeat(&self) -> bool {
+        match &self.way {
+            Way::Given(Some(source)) => matches!(source, SecretSource::File(_)),
+            Way::Given(None) => !VARIABLES.iter().any(|n| self.environment.get(n).is_some()),
+            Way::Method { .. } => true,
+        }
     }
 
     /// A token, and for how long.
     pub(super) async fn token(&self, server: &Server) -> Result<(Secret, Lease), KeyFault> {
         let (how, mount, role, secrets) = match &self.way {
-            Way::Given(source) => return Ok((self.fetch("token", source)?, Lease::Unknown)),
+            Way::Given(source) => {
+                let source = match source {
+                    Some(source) => source.clone(),
+                    None => default_token(&self.environment)?,
+                };
+                return Ok((self.fetch("token", &source)?, Lease::Unknown));
+            }
             Way::Method {
                 how,
                 mount,
@@ -106,6 +117,9 @@ impl Login {
             let text = std::str::from_utf8(secret.expose())
                 .map_err(|_| missing(&format!("the {field} for the {how} login is not text")))?;
             body.insert((*field).to_owned(), json!(text));
+        }
+        if !is_path(mount) {
+            return Err(missing("keys.vault.auth.mount is not a path"));
         }
         let path = format!("auth/{mount}/login");
         let reply = server.post(&path, None, &Value::Object(body)).await?;
@@ -147,23 +161,19 @@ fn method(
     mount: Option<String>,
     role: Option<String>,
     secrets: Vec<(&'static str, SecretSource)>,
-) -> Result<Way, KeyFault> {
+) -> Way {
     let mount = mount.unwrap_or_else(|| how.to_owned());
-    let mount = mount.trim_matches('/').to_owned();
-    if !is_path(&mount) {
-        return Err(missing("keys.vault.auth.mount is not a path"));
-    }
-    Ok(Way::Method {
+    Way::Method {
         how,
-        mount,
+        mount: mount.trim_matches('/').to_owned(),
         role,
         secrets,
-    })
+    }
 }
 
 /// Where Vault's own tools keep a token.
 fn default_token(environment: &Environment) -> Result<SecretSource, KeyFault> {
-    for name in ["VAULT_TOKEN", "BAO_TOKEN"] {
+    for name in VARIABLES {
         if environment.get(name).is_some() {
             return Ok(SecretSource::Env(name.to_owned()));
         }

@@ -18,9 +18,7 @@ mod transit;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-
-use tokio::sync::OnceCell;
+use std::sync::{Arc, OnceLock};
 
 use super::context::Context;
 use super::known::Known;
@@ -49,7 +47,7 @@ pub(super) struct VaultKeys(Arc<Vaults>);
 struct Vaults {
     settings: Vault,
     context: Context,
-    server: OnceCell<Server>,
+    server: OnceLock<Server>,
 }
 
 impl VaultKeys {
@@ -57,15 +55,18 @@ impl VaultKeys {
         Self(Arc::new(Vaults {
             settings: keys.vault.clone(),
             context: context.clone(),
-            server: OnceCell::new(),
+            server: OnceLock::new(),
         }))
     }
 }
 
 impl Vaults {
-    async fn server(&self) -> Result<&Server, KeyFault> {
-        let made = || async { Server::new(&self.settings, &self.context) };
-        self.server.get_or_try_init(made).await
+    fn server(&self) -> Result<&Server, KeyFault> {
+        if let Some(server) = self.server.get() {
+            return Ok(server);
+        }
+        let server = Server::new(&self.settings, &self.context)?;
+        Ok(self.server.get_or_init(|| server))
     }
 
     /// The key as the server shows it now.
@@ -86,9 +87,9 @@ impl Vaults {
     }
 
     /// Takes note of what the server showed.
-    async fn remember(&self, name: &Name, shown: &Shown) -> Result<Known, KeyFault> {
+    fn remember(&self, name: &Name, shown: &Shown) -> Result<Known, KeyFault> {
         let notes = &self.context.known;
-        let known = shown.known(self.server().await?.id(name), notes.now());
+        let known = shown.known(self.server()?.id(name), notes.now());
         let before = notes.any(&name.key);
         if before.is_some_and(|before| before.id != known.id) {
             // Another server's key of the same name.
@@ -101,7 +102,7 @@ impl Vaults {
     /// What is known of the key: from the notes while they are fresh, or of
     /// whatever age offline, otherwise from the server.
     async fn known(&self, name: &Name) -> Result<Known, KeyFault> {
-        if let Some(known) = self.noted(name).await {
+        if let Some(known) = self.noted(name) {
             return Ok(known);
         }
         let shown = self.look(name).await?;
@@ -110,10 +111,10 @@ impl Vaults {
             self.doubt(name, &disabled);
             return Err(disabled);
         }
-        self.remember(name, &shown).await
+        self.remember(name, &shown)
     }
 
-    async fn noted(&self, name: &Name) -> Option<Known> {
+    fn noted(&self, name: &Name) -> Option<Known> {
         let offline = self.context.offline;
         let known = if offline {
             self.context.known.any(&name.key)?
@@ -121,7 +122,7 @@ impl Vaults {
             self.context.known.fresh(&name.key)?
         };
         // Offline there may be no address to compare with.
-        let same = match self.server().await {
+        let same = match self.server() {
             Ok(server) => known.id == server.id(name),
             Err(_) => offline,
         };
@@ -157,6 +158,25 @@ impl Vaults {
             let at = Timestamp::from_secs(0);
             // The same keys as before, which cannot be a change.
             let _ = notes.learn(PROVIDER, &name.key, Known { at, ..known });
+        }
+    }
+
+    /// The version that cosign's users hold verifying to, as `vault:v3:`.
+    fn held_to(&self) -> Result<Option<u32>, KeyFault> {
+        const NAME: &str = "VAULT_KEY_PREFIX";
+        let Some(prefix) = self.context.environment.get(NAME) else {
+            return Ok(None);
+        };
+        let version = prefix
+            .strip_prefix("vault:v")
+            .and_then(|rest| rest.strip_suffix(':'))
+            .and_then(|version| version.parse().ok())
+            .filter(|version| *version > 0);
+        match version {
+            Some(version) => Ok(Some(version)),
+            None => Err(server::missing(&format!(
+                "{NAME} is not written as vault:v3:; without it all versions verify"
+            ))),
         }
     }
 
@@ -213,7 +233,17 @@ impl KeyReader for VaultKeys {
         Box::pin(async move {
             let name = Name::parse(key)?;
             let known = self.0.known(&name).await?;
-            Vaults::versions(&known, key, &name)
+            let mut versions = Vaults::versions(&known, key, &name)?;
+            if let (None, Some(held)) = (name.version, self.0.held_to()?) {
+                versions.retain(|version| version.version == Some(held));
+                if versions.is_empty() {
+                    return Err(KeyFault::NoSuchVersion {
+                        key: name.shown,
+                        version: held,
+                    });
+                }
+            }
+            Ok(versions)
         })
     }
 }
@@ -237,7 +267,7 @@ impl KeyProvider for VaultKeys {
 
     fn probe(&self) -> BoxFuture<'_, Result<(), KeyFault>> {
         Box::pin(async {
-            let server = self.0.server().await?;
+            let server = self.0.server()?;
             let reply = server.exchange(Method::Get, "sys/health", None, None).await;
             match reply {
                 Ok(reply) if reply.status == 200 => Ok(()),

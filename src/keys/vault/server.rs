@@ -1,6 +1,7 @@
 //! Where the server is and how it is reached.
 
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::PROVIDER;
@@ -26,8 +27,10 @@ pub(super) struct Server {
     pub(super) mount: String,
     /// For one request with all its attempts.
     pub(super) deadline: Duration,
-    pub(super) client: Client,
     pub(super) session: Session,
+    settings: Vault,
+    context: Context,
+    client: OnceLock<Client>,
 }
 
 impl Server {
@@ -72,14 +75,26 @@ impl Server {
             }
         }
         Ok(Self {
-            client: context.http(PROVIDER, options(settings, environment)?)?,
-            session: Session::new(settings.auth.clone(), context)?,
+            session: Session::new(settings.auth.clone(), context),
+            settings: settings.clone(),
+            context: context.clone(),
+            client: OnceLock::new(),
             address,
             endpoint,
             namespace,
             mount,
             deadline: context.deadline,
         })
+    }
+
+    /// The connections, made for the first request.
+    pub(super) fn client(&self) -> Result<&Client, KeyFault> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let options = options(&self.settings, &self.context.environment)?;
+        let client = self.context.http(PROVIDER, options)?;
+        Ok(self.client.get_or_init(|| client))
     }
 
     /// The mount that `key` is in.

@@ -74,12 +74,12 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(auth: Option<VaultAuth>, context: &Context) -> Result<Self, KeyFault> {
-        Ok(Self {
-            login: Login::new(auth, &context.environment)?,
+    pub(super) fn new(auth: Option<VaultAuth>, context: &Context) -> Self {
+        Self {
+            login: Login::new(auth, &context.environment),
             clock: Arc::clone(&context.clock),
             held: Mutex::default(),
-        })
+        }
     }
 
     /// The way of logging in, in one word.

@@ -18,6 +18,8 @@ pub(crate) struct Bao {
     pub(crate) host: String,
     /// What may do everything.
     pub(crate) token: String,
+    /// `host:port` of the listener that speaks TLS.
+    pub(crate) tls: String,
     dir: TempDir,
     child: Child,
 }
@@ -25,16 +27,7 @@ pub(crate) struct Bao {
 impl Bao {
     /// In memory, unsealed, with transit engines at `transit/` and `second/`.
     pub(crate) fn dev(program: &Path) -> Self {
-        let flags = |host: &str| {
-            vec![
-                "server".to_owned(),
-                "-dev".to_owned(),
-                "-dev-no-store-token".to_owned(),
-                format!("-dev-root-token-id={ROOT}"),
-                format!("-dev-listen-address={host}"),
-            ]
-        };
-        let bao = Self::start(program, &flags);
+        let bao = Self::start(program, &dev_flags);
         bao.until(|health| health == Some(200));
         for mount in ["transit", "second"] {
             bao.admin(
@@ -44,6 +37,41 @@ impl Bao {
             );
         }
         bao
+    }
+
+    /// As [`Bao::dev`], and with a second listener that speaks TLS, has a
+    /// certificate for `localhost` alone, and looks at clients' certificates.
+    /// `ca.pem`, `client.pem` and `client.key` lie in [`Bao::folder`].
+    pub(crate) fn with_tls(program: &Path, openssl: &Path) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        certificates(openssl, dir.path());
+        let at = |name: &str| dir.path().join(name).display().to_string();
+        let tls = free();
+        let config = dir.path().join("bao.hcl");
+        let text = format!(
+            "listener \"tcp\" {{\n address = \"{tls}\"\n tls_cert_file = {:?}\n \
+             tls_key_file = {:?}\n tls_client_ca_file = {:?}\n}}\n",
+            at("server.pem"),
+            at("server.key"),
+            at("ca.pem")
+        );
+        std::fs::write(&config, text).unwrap();
+        let flags = |host: &str| {
+            let mut flags = dev_flags(host);
+            flags.push(format!("-config={}", config.display()));
+            flags
+        };
+        let mut bao = Self::start(program, &flags);
+        bao.until(|health| health == Some(200));
+        bao.admin("PUT", "sys/mounts/transit", &json!({"type": "transit"}));
+        bao.dir = dir;
+        bao.tls = tls;
+        bao
+    }
+
+    /// What lies beside it.
+    pub(crate) fn folder(&self) -> &Path {
+        self.dir.path()
     }
 
     /// On the disk, as an operator starts one: neither initialised nor unsealed.
@@ -103,6 +131,7 @@ impl Bao {
             program: program.to_owned(),
             host,
             token: ROOT.to_owned(),
+            tls: String::new(),
             dir,
             child,
         }
@@ -183,6 +212,44 @@ impl Drop for Bao {
     fn drop(&mut self) {
         drop(self.child.stdin.take());
         let _reaped = self.child.wait();
+    }
+}
+
+fn dev_flags(host: &str) -> Vec<String> {
+    vec![
+        "server".to_owned(),
+        "-dev".to_owned(),
+        "-dev-no-store-token".to_owned(),
+        format!("-dev-root-token-id={ROOT}"),
+        format!("-dev-listen-address={host}"),
+    ]
+}
+
+/// An authority, and what it signed: a server's and a client's certificate.
+fn certificates(openssl: &Path, dir: &Path) {
+    let run = |args: &[&str]| {
+        let done = Command::new(openssl)
+            .args(args)
+            .current_dir(dir)
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{args:?}: {done:?}");
+    };
+    let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+    let ca = ["req", "-x509", "-days", "2", "-subj", "/CN=ca", "-keyout", "ca.key", "-out", "ca.pem"];
+    run(&[&ca[..], &key].concat());
+    for (name, extension) in [
+        ("server", "subjectAltName=DNS:localhost"),
+        ("client", "extendedKeyUsage=clientAuth"),
+    ] {
+        let (file, request, out) = (format!("{name}.key"), format!("{name}.csr"), format!("{name}.pem"));
+        let subject = format!("/CN={name}");
+        let make = ["req", "-subj", &subject, "-addext", extension, "-keyout", &file, "-out", &request];
+        run(&[&make[..], &key].concat());
+        run(&[
+            "x509", "-req", "-days", "2", "-in", &request, "-CA", "ca.pem", "-CAkey", "ca.key",
+            "-copy_extensions", "copy", "-out", &out,
+        ]);
     }
 }
 
