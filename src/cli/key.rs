@@ -39,8 +39,11 @@ artifact-sign, attest-sign, image-sign, model-sign, release-sign, sbom-sign, pki
         unlock: UnlockFile,
     },
     /// List the keys
-    #[command(after_help = "Example:\n  obreia key list -o json")]
-    List,
+    #[command(after_help = "Examples:\n  obreia key list -o json\n  obreia key list openbao://")]
+    List {
+        /// Another provider's keys instead of the keystore's: openbao://
+        provider: Option<String>,
+    },
     /// Show one key with its versions
     #[command(after_help = "Example:\n  obreia key show kms://model-sign/prod/acme/fraud")]
     Show {
@@ -186,7 +189,7 @@ impl Arguments {
             shown(&described, output)
         };
         match self.command {
-            Command::List => list(&keyring, output),
+            Command::List { provider } => list(&keyring, provider.as_deref(), output),
             Command::Show { key } => {
                 let described = block_on(keyring.describe(&key::whole(&key)?))??;
                 shown(&KeyView::from(&described), output)
@@ -250,11 +253,12 @@ fn administer(
     Ok(KeyView::from(&described))
 }
 
-fn list(keyring: &Keyring, output: &mut Output) -> Result<Exit, Failure> {
-    let keys: Vec<KeyView> = block_on(keyring.list())??
-        .iter()
-        .map(KeyView::from)
-        .collect();
+fn list(keyring: &Keyring, provider: Option<&str>, output: &mut Output) -> Result<Exit, Failure> {
+    let found = match provider {
+        Some(provider) => block_on(keyring.list_at(&key::whole(provider)?))??,
+        None => block_on(keyring.list())??,
+    };
+    let keys: Vec<KeyView> = found.iter().map(KeyView::from).collect();
     if output.is_json() {
         output.json(&json!({"schema": "obreia.keys/v1", "keys": keys}))?;
         return Ok(Exit::Done);

@@ -202,6 +202,29 @@ impl Keyring {
         }
     }
 
+    /// All keys of the provider that `place` is the scheme of, as in
+    /// `openbao://`, where it can list them.
+    ///
+    /// # Errors
+    /// `KeyFault`; `BadUri` where more than a scheme is given.
+    pub async fn list_at(&self, place: &KeyRef) -> Result<Vec<Described>, KeyFault> {
+        if let KeyRef::Provider { scheme, uri } = place
+            && uri.len() > scheme.len() + "://".len()
+        {
+            return Err(KeyFault::BadUri {
+                uri: place.to_string(),
+                why: format!(
+                    "what a provider lists is named by its scheme alone, as in {scheme}://"
+                ),
+            });
+        }
+        let provider = self.adapter(&self.route(place)?)?;
+        match provider.capabilities().describe {
+            Some(keys) => within(self.settings().deadline, provider, keys.list()).await,
+            None => Err(cannot(provider, "listed")),
+        }
+    }
+
     /// Forgets the public keys that `key`'s provider showed; tells whether
     /// there were any.
     ///

@@ -79,6 +79,11 @@ impl Login {
         }
     }
 
+    /// Whether the token comes from elsewhere.
+    pub(super) const fn is_given(&self) -> bool {
+        matches!(self.way, Way::Given(_))
+    }
+
     /// Whether doing it again may give another token: a variable does not
     /// change while a process runs.
     pub(super) fn can_repeat(&self) -> bool {

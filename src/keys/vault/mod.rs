@@ -23,7 +23,7 @@ use std::sync::{Arc, OnceLock};
 use super::context::Context;
 use super::known::Known;
 use super::{
-    BoxFuture, Capabilities, KeyFault, KeyProvider, KeyReader, Keys, Signer, Unlock, Vault,
+    BoxFuture, Capabilities, KeyFault, KeyProvider, KeyReader, Keys, Signer, Unlock, Vault, Warning,
 };
 use crate::crypto::{PublicKey, Scheme};
 use crate::custody::{KeyInfo, KeyState};
@@ -193,6 +193,19 @@ impl Vaults {
         }
     }
 
+    /// Whether the server serves, and for how long the token is good.
+    async fn probe(&self) -> Result<Vec<Warning>, KeyFault> {
+        let server = self.server()?;
+        match server.exchange(Method::Get, "sys/health", None, None).await {
+            Ok(reply) if reply.status == 200 => {}
+            Ok(reply) => return Err(server.unhealthy(reply.status)),
+            // What a standby answers here looks like too many requests.
+            Err(KeyFault::Throttled { .. }) => return Err(server.unhealthy(429)),
+            Err(fault) => return Err(fault),
+        }
+        server.session.outlook(server).await
+    }
+
     async fn open(self: &Arc<Self>, key: &KeyRef) -> Result<Box<dyn Signer>, KeyFault> {
         let mut name = Name::parse(key)?;
         if self.context.offline {
@@ -265,18 +278,8 @@ impl KeyProvider for VaultKeys {
         PROVIDER
     }
 
-    fn probe(&self) -> BoxFuture<'_, Result<(), KeyFault>> {
-        Box::pin(async {
-            let server = self.0.server()?;
-            let reply = server.exchange(Method::Get, "sys/health", None, None).await;
-            match reply {
-                Ok(reply) if reply.status == 200 => Ok(()),
-                Ok(reply) => Err(server.unhealthy(reply.status)),
-                // What a standby answers here looks like too many requests.
-                Err(KeyFault::Throttled { .. }) => Err(server.unhealthy(429)),
-                Err(fault) => Err(fault),
-            }
-        })
+    fn probe(&self) -> BoxFuture<'_, Result<Vec<Warning>, KeyFault>> {
+        Box::pin(self.0.probe())
     }
 
     fn capabilities(&self) -> Capabilities<'_> {

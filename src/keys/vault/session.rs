@@ -5,15 +5,19 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 
 use super::login::{self, Login};
+use super::refusal::doubts_the_token;
 use super::server::Server;
 use crate::keys::context::Context;
-use crate::keys::{KeyFault, VaultAuth};
+use crate::keys::{KeyFault, VaultAuth, Warning};
 use crate::secret::Secret;
 use crate::time::{Clock, Timestamp};
 
 /// After how long it is asked for how long a given token is good, in seconds:
 /// a process that signs once and ends does not need to know.
 const LOOK_AFTER: i64 = 60;
+
+/// A token that ends within so many seconds is worth a word: a week.
+const SOON: i64 = 7 * 24 * 3_600;
 
 /// A token in use.
 #[derive(Clone)]
@@ -109,6 +113,31 @@ impl Session {
             Due::Renew(seconds) => self.renew(server, current, seconds).await?,
         };
         Ok(held.insert(next).clone())
+    }
+
+    /// What will become of a given token; one that was logged in for is
+    /// replaced when it ends.
+    pub(super) async fn outlook(&self, server: &Server) -> Result<Vec<Warning>, KeyFault> {
+        let held = self.token(server).await?;
+        if !self.login.is_given() {
+            return Ok(Vec::new());
+        }
+        let seconds = match login::look_up(server, &held.token).await {
+            Ok(Lease::Renewable(seconds) | Lease::Fixed(seconds)) => seconds,
+            Ok(Lease::Settled | Lease::Unknown) => return Ok(Vec::new()),
+            // A token may do its work and not look itself up.
+            Err(KeyFault::Login { cause, .. }) if !doubts_the_token(&cause) => {
+                return Ok(Vec::new());
+            }
+            Err(fault) => return Err(fault),
+        };
+        if seconds > SOON {
+            return Ok(Vec::new());
+        }
+        Ok(vec![Warning {
+            code: "token-expires",
+            text: format!("the token is good for {seconds} s more"),
+        }])
     }
 
     /// Whether there is another token now than the one that was refused.

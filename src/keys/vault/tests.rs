@@ -299,7 +299,7 @@ fn what_signs_is_listed_and_nothing_else() {
     settings.keys.vault = Vault {
         mount: Some("third".into()),
         ..Vault::default()
-    });
+    };
     let keys = keys(&settings);
     assert_eq!(run(keys.list()).unwrap(), []);
     for (name, kind) in [("b", "ecdsa-p256"), ("a", "ed25519"), ("c", "aes256-gcm96")] {
@@ -317,7 +317,8 @@ fn keys_that_do_not_sign_say_why() {
         return;
     };
     bao.key("no-sign-aes", "aes256-gcm96");
-    bao.key("no-sign-hmac", "hmac");
+    let hmac = serde_json::json!({"type": "hmac", "key_size": 32});
+    bao.admin("PUT", "transit/keys/no-sign-hmac", &hmac);
     let derived = serde_json::json!({"type": "ed25519", "derived": true});
     bao.admin("PUT", "transit/keys/no-sign-derived", &derived);
     for (name, says) in [

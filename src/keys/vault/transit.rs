@@ -162,6 +162,7 @@ impl Shown {
             versions: versions
                 .map(|(place, version)| KnownVersion {
                     version: Some(version.version),
+                    name: None,
                     public_key: version.public_key.to_pem(),
                     scheme: version.scheme.to_string(),
                     state: state(place).as_str().to_owned(),

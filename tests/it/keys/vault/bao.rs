@@ -235,20 +235,46 @@ fn certificates(openssl: &Path, dir: &Path) {
             .unwrap();
         assert!(done.status.success(), "{args:?}: {done:?}");
     };
-    let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
-    let ca = ["req", "-x509", "-days", "2", "-subj", "/CN=ca", "-keyout", "ca.key", "-out", "ca.pem"];
+    let key = [
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+    ];
+    let ca = [
+        "req", "-x509", "-days", "2", "-subj", "/CN=ca", "-keyout", "ca.key", "-out", "ca.pem",
+    ];
     run(&[&ca[..], &key].concat());
     for (name, extension) in [
         ("server", "subjectAltName=DNS:localhost"),
         ("client", "extendedKeyUsage=clientAuth"),
     ] {
-        let (file, request, out) = (format!("{name}.key"), format!("{name}.csr"), format!("{name}.pem"));
+        let (file, request, out) = (
+            format!("{name}.key"),
+            format!("{name}.csr"),
+            format!("{name}.pem"),
+        );
         let subject = format!("/CN={name}");
-        let make = ["req", "-subj", &subject, "-addext", extension, "-keyout", &file, "-out", &request];
+        let make = [
+            "req", "-subj", &subject, "-addext", extension, "-keyout", &file, "-out", &request,
+        ];
         run(&[&make[..], &key].concat());
         run(&[
-            "x509", "-req", "-days", "2", "-in", &request, "-CA", "ca.pem", "-CAkey", "ca.key",
-            "-copy_extensions", "copy", "-out", &out,
+            "x509",
+            "-req",
+            "-days",
+            "2",
+            "-in",
+            &request,
+            "-CA",
+            "ca.pem",
+            "-CAkey",
+            "ca.key",
+            "-copy_extensions",
+            "copy",
+            "-out",
+            &out,
         ]);
     }
 }
