@@ -6,7 +6,7 @@
 //!
 //! - L0, types: [`digest`], [`time`], [`secret`], [`canon`], [`shape`], [`limits`]
 //! - L1, bytes in and types out: [`crypto`], [`dsse`], [`statement`],
-//!   [`bundle`], [`model`], [`sbom`], [`oci`], [`reference`]
+//!   [`bundle`], [`model`], [`sbom`], [`oci`], [`tlog`], [`reference`]
 //! - L2, decisions: [`trust`], [`verify`], [`policy`], [`custody`]
 //! - L3, ports and their adapters: [`storage`], [`keys`], [`audit`],
 //!   [`source`], [`attestations`], [`durable`], [`environment`], [`http`]
@@ -42,5 +42,6 @@ pub mod statement;
 #[cfg(feature = "sign")]
 pub mod storage;
 pub mod time;
+pub mod tlog;
 pub mod trust;
 pub mod verify;

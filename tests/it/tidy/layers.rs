@@ -17,6 +17,7 @@ const LAYERS: &[&[&str]] = &[
         "reference",
         "sbom",
         "statement",
+        "tlog",
     ],
     &["custody", "policy", "promotion", "trust", "verify"],
     &[
