@@ -1,11 +1,14 @@
 use serde_json::{Map, Value, json};
 
+use crate::canon;
 use crate::digest::Digest;
 use crate::time::Timestamp;
 
-/// The longest text that is kept of one field, in bytes: a record must stay
-/// bounded whatever a caller sends.
-const FIELD: usize = 1_024;
+/// The longest text that is kept of one field, in bytes of JSON: with all its
+/// fields a record must fit into an entry of the log, whatever a caller sends.
+const FIELD: usize = 3_072;
+/// The form of records.
+const FORM: u32 = 1;
 
 /// Before or after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +43,7 @@ pub struct KeyRecord {
     pub version: Option<u32>,
 }
 
-/// One line of the log, without what the log itself adds: number, chain.
+/// One record of the log, without what the log itself adds.
 ///
 /// Payloads are never recorded, only their digests.
 // req: A2, A3
@@ -74,12 +77,40 @@ pub struct Event {
     pub result: Option<String>,
     /// Microseconds from intent to outcome; of an outcome only.
     pub latency_us: Option<u64>,
+    /// The provider's own id of the request; of an outcome only.
+    pub provider_request: Option<String>,
     /// The keystore's generation, where one is in use.
     pub generation: Option<u64>,
 }
 
+/// What the log adds to an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Position {
+    /// The record's number, from 0.
+    pub(super) seq: u64,
+    /// The newest generation of any record before it.
+    pub(super) generation: Option<u64>,
+    /// How many bytes of a write that was never finished were cut off before it.
+    pub(super) cut_off: u64,
+}
+
 impl Event {
-    pub(super) fn fields(&self) -> Map<String, Value> {
+    /// The record as it stands in the log: canonical JSON.
+    pub(super) fn record(&self, at: &Position) -> Vec<u8> {
+        let mut fields = self.fields();
+        fields.insert("v".to_owned(), json!(FORM));
+        fields.insert("seq".to_owned(), json!(at.seq));
+        // Carried forward, so that the last record alone tells it.
+        if let Some(newest) = at.generation.max(self.generation) {
+            fields.insert("newest_generation".to_owned(), json!(newest));
+        }
+        if at.cut_off > 0 {
+            fields.insert("cut_off".to_owned(), json!(at.cut_off));
+        }
+        canon::canonical(&Value::Object(fields))
+    }
+
+    fn fields(&self) -> Map<String, Value> {
         let mut fields = Map::new();
         let mut put = |name: &str, value: Value| {
             if !value.is_null() {
@@ -99,6 +130,10 @@ impl Event {
         put("payload", json!(self.payload));
         put("result", optional(self.result.as_deref()));
         put("latency_us", json!(self.latency_us));
+        put(
+            "provider_request",
+            optional(self.provider_request.as_deref()),
+        );
         put("generation", json!(self.generation));
         if let Some(key) = &self.key {
             let mut record = Map::new();
@@ -122,6 +157,64 @@ fn optional(text: Option<&str>) -> Value {
     text.map_or(Value::Null, bounded)
 }
 
+/// The text, cut where its JSON would grow too long, and marked so.
 fn bounded(text: &str) -> Value {
-    Value::String(text[..text.floor_char_boundary(FIELD)].to_owned())
+    let mut room = FIELD;
+    for (at, c) in text.char_indices() {
+        let takes = match c {
+            '"' | '\\' => 2,
+            c if c < ' ' => 6,
+            c => c.len_utf8(),
+        };
+        if takes > room {
+            return Value::String(format!("{}…", &text[..at]));
+        }
+        room -= takes;
+    }
+    Value::String(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tlog::MAX_ENTRY;
+
+    #[test]
+    fn whatever_is_in_it_a_record_fits_into_an_entry() {
+        for text in ["\u{1}", "ü", "\"", "x", "\u{10ffff}"] {
+            let text = text.repeat(100_000);
+            let all = || Some(text.clone());
+            let event = Event {
+                time: Timestamp::from_secs(0),
+                phase: Phase::Outcome,
+                request_id: text.clone(),
+                front: text.clone(),
+                caller: text.clone(),
+                method: text.clone(),
+                operation: text.clone(),
+                key: Some(KeyRecord {
+                    id: all(),
+                    path: text.clone(),
+                    version: Some(u32::MAX),
+                }),
+                provider: all(),
+                decision: text.clone(),
+                rule: text.clone(),
+                payload: Some(crate::crypto::sha256(b"")),
+                result: all(),
+                latency_us: Some(u64::MAX),
+                provider_request: all(),
+                generation: Some(u64::MAX),
+            };
+            let record = event.record(&Position {
+                seq: u64::MAX,
+                generation: None,
+                cut_off: u64::MAX,
+            });
+            assert!(record.len() < MAX_ENTRY, "{}", record.len());
+            let read = canon::parse(&record, MAX_ENTRY as u64).unwrap();
+            assert_eq!(canon::canonical(&read), record);
+            assert!(read["caller"].as_str().unwrap().ends_with('…'));
+        }
+    }
 }

@@ -1,52 +1,118 @@
+use std::io;
 use std::path::PathBuf;
 
-/// Why an event is not in the log.
+/// Why an event is not in the log, or the log cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuditFault {
-    /// The file is not there.
-    #[error("the audit log {} is missing", .0.display())]
+    /// The log, or the key that signs it, is not there.
+    #[error("the audit log is missing: there is no {}", .0.display())]
     Missing(PathBuf),
-    /// The file cannot be opened, read, written or made durable.
-    #[error("the audit log {} cannot be {doing}: {cause}", .path.display())]
+    /// The log of an earlier build, which kept it in one file.
+    #[error("the audit log {} was written by an earlier build, in a form that is not continued", .0.display())]
+    OldForm(PathBuf),
+    /// A file or folder cannot be opened, read, written or made durable.
+    #[error("the audit log cannot be {doing}: {}: {cause}", .path.display())]
     Io {
-        /// The log.
+        /// The file or folder.
         path: PathBuf,
         /// Past participle: `written`.
         doing: &'static str,
+        /// What kind of refusal it is.
+        kind: io::ErrorKind,
         /// What the operating system said.
         cause: String,
     },
-    /// Not a regular file.
-    #[error("the audit log {} is not a regular file", .0.display())]
-    NotAFile(PathBuf),
+    /// Something else stands where a part of the log should.
+    #[error("the audit log cannot be used: {} is not {what}", .path.display())]
+    NotThat {
+        /// The path.
+        path: PathBuf,
+        /// What it should be: `a regular file`.
+        what: &'static str,
+    },
     /// Another process held it for too long.
     #[error("the audit log {} is locked by another process", .0.display())]
     Busy(PathBuf),
-    /// A line does not continue the one before it.
-    #[error("the audit log {} is broken at line {line}: {why}", .path.display())]
+    /// What the log holds is not what was signed.
+    #[error("the audit log is broken: {}: {why}", .path.display())]
     Broken {
-        /// The log.
+        /// The file.
         path: PathBuf,
-        /// The line, from 1; 0 for the last one when lines were not counted.
-        line: u64,
         /// What is wrong with it.
+        why: String,
+    },
+    /// It has fewer records than were acknowledged.
+    #[error(
+        "the audit log is broken: {} ends after {found} records, and {seen} were signed: its end was cut off, or an older copy stands in its place",
+        .path.display()
+    )]
+    RolledBack {
+        /// The file.
+        path: PathBuf,
+        /// How many records it has.
+        found: u64,
+        /// How many a signed checkpoint tells of.
+        seen: u64,
+    },
+    /// The key that signs checkpoints cannot be used.
+    #[error("the audit log's key {} cannot be used: {why}", .path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
         why: String,
     },
 }
 
 impl AuditFault {
+    /// The kind of fault in one word.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Missing(_) => "audit-missing",
+            Self::OldForm(_) => "audit-old-form",
+            Self::Io { kind, .. } => match kind {
+                io::ErrorKind::StorageFull
+                | io::ErrorKind::QuotaExceeded
+                | io::ErrorKind::FileTooLarge => "audit-full",
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                    "audit-read-only"
+                }
+                _ => "audit-unavailable",
+            },
+            Self::NotThat { .. } => "audit-unavailable",
+            Self::Busy(_) => "audit-busy",
+            Self::Broken { .. } | Self::Key { .. } => "audit-broken",
+            Self::RolledBack { .. } => "audit-rolled-back",
+        }
+    }
+
     /// What to do.
-    pub const fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> &'static str {
         match self {
             Self::Missing(_) => {
                 "put the log back from its copy; nothing is signed without one, and a new one is not begun in its place"
             }
-            Self::Io { .. } => {
-                "free space or mend the permissions of the state folder; nothing was signed"
+            Self::OldForm(_) => {
+                "keep that file as evidence, make a new place with: obreia init DIR, and bring the keys there with: obreia keystore restore OLD/keystore.db --force"
             }
-            Self::NotAFile(_) => "the log must be a file of its own in the state folder",
+            Self::Io { .. } => match self.code() {
+                "audit-full" => "free space where the state folder is; nothing was signed",
+                "audit-read-only" => {
+                    "make the state folder writable for who signs; nothing was signed"
+                }
+                _ => "see that the state folder's disk works; nothing was signed",
+            },
+            Self::NotThat { .. } => {
+                "put the log back from its copy, as files and folders of its own"
+            }
             Self::Busy(_) => "try again",
-            Self::Broken { .. } => "somebody changed the log: keep it as it is and find out who",
+            Self::Broken { .. } => {
+                "somebody changed the log: keep it as it is, find out who, and see what is left with: obreia audit verify"
+            }
+            Self::RolledBack { .. } => {
+                "put the newer copy back; if it is lost for good, keep what is left as evidence and make a new place with: obreia init DIR"
+            }
+            Self::Key { .. } => "put audit.key back from its copy; it cannot be made anew",
         }
     }
 }

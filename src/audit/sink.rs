@@ -25,8 +25,8 @@ pub trait AuditSink: Send + Sync {
 /// Proof that an event is durable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    /// Its number in the log, from 1.
+    /// Its number in the log, from 0.
     pub seq: u64,
-    /// The digest of its line: what the next line names as its predecessor.
+    /// Its leaf hash in the log's tree (RFC 6962, section 2.1).
     pub digest: Digest,
 }

@@ -7,9 +7,6 @@ use crate::custody::{Caller, Decision, KeyInfo, Operation};
 use crate::digest::Digest;
 use crate::time::{Clock, Timestamp};
 
-/// The log's file in the state folder.
-pub(super) const AUDIT_LOG: &str = "audit.log";
-
 /// Writes intents and outcomes; without a state folder there is no log.
 #[derive(Clone)]
 pub(super) struct Recorder {
@@ -38,7 +35,7 @@ impl Recorder {
         let sink = settings
             .state
             .as_ref()
-            .map(|state| Arc::from(audit::open(&state.join(AUDIT_LOG))));
+            .map(|state| Arc::from(audit::open(state)));
         Self {
             sink,
             clock: Arc::clone(clock),
@@ -111,6 +108,7 @@ impl Recorder {
             payload: subject.payload,
             result: None,
             latency_us: None,
+            provider_request: None,
             generation: None,
         };
         Ok(Pending { event, begun })

@@ -10,7 +10,7 @@ use super::{EmbeddedKeys, KEYSTORE};
 use crate::audit;
 use crate::custody::{self, Caller, Decision, Operation, Request};
 use crate::keys::id::new_id;
-use crate::keys::record::{AUDIT_LOG, Recorder, Subject};
+use crate::keys::record::{Recorder, Subject};
 use crate::keys::{KeyFault, Keyring, Settings, Unlock};
 use crate::secret::Secret;
 use crate::storage::{KeystoreTables, SqliteKeystore, StorageFault};
@@ -51,7 +51,7 @@ pub async fn init(
         }
         Ok(()) | Err(_) => {}
     }
-    audit::create(&state.join(AUDIT_LOG))?;
+    audit::create(state, &format!("obreia.dev/audit/{}", new_id()?))?;
     let settings = Settings {
         state: Some(state.to_owned()),
         ..Settings::default()

@@ -30,7 +30,6 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::record::AUDIT_LOG;
 use super::{
     BoxFuture, Capabilities, Damage, KeyFault, KeyProvider, KeyReader, Signer, Unlock, Warning,
 };
@@ -63,7 +62,7 @@ impl EmbeddedKeys {
     pub(super) fn new(state: &Path, clock: Arc<dyn Clock>) -> Self {
         Self {
             tables: SqliteKeystore::new(state.join(KEYSTORE)),
-            audit: Arc::from(audit::open(&state.join(AUDIT_LOG))),
+            audit: Arc::from(audit::open(state)),
             state: state.to_owned(),
             clock,
         }

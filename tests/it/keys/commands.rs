@@ -19,13 +19,19 @@ fn init_makes_a_private_state_and_never_twice() {
         [
             "here/obreia.toml",
             "here/policies/first.yaml",
-            "here/state/audit.log",
+            "here/state/audit.head",
+            "here/state/audit.key",
+            "here/state/audit/checkpoint",
+            "here/state/audit/journal",
+            "here/state/audit/tile/0/000.p/2",
+            "here/state/audit/tile/entries/000.p/2",
             "here/state/keystore.db"
         ]
     );
     assert_eq!(mode(&scratch, "here/state"), 0o700);
     assert_eq!(mode(&scratch, "here/state/keystore.db"), 0o600);
-    assert_eq!(mode(&scratch, "here/state/audit.log"), 0o600);
+    assert_eq!(mode(&scratch, "here/state/audit.key"), 0o600);
+    assert_eq!(mode(&scratch, "here/state/audit/journal"), 0o600);
     let before = scratch.read("here/state/keystore.db");
     obreia(&scratch, &["init", "here"])
         .run()
@@ -273,7 +279,7 @@ fn a_secret_is_never_printed_or_logged() {
         out.stderr.clone(),
         wrong.stdout.clone(),
         wrong.stderr.clone(),
-        scratch.read_text("state/audit.log"),
+        serde_json::Value::from(records(&scratch)).to_string(),
     ] {
         assert!(
             !text.contains(PASSPHRASE) && !text.contains("hunter2"),

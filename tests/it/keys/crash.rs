@@ -146,30 +146,31 @@ fn sign() {
     .expect_code(0);
 }
 
-/// An event that makes the log longer by about `bytes`.
+/// An event whose frame in the journal has about `bytes` more than an empty one.
 fn pad(scratch: &Scratch, bytes: usize) {
     let event = Event {
         time: Timestamp::from_secs(0),
         phase: Phase::Outcome,
         request_id: "pad".into(),
-        front: "x".repeat(bytes.min(1_000)),
+        front: "x".repeat(bytes.min(3_000)),
         caller: "x".into(),
         method: "x".into(),
         operation: "x".into(),
         key: None,
         provider: None,
-        decision: "x".into(),
+        decision: "deny".into(),
         rule: "x".into(),
         payload: None,
         result: None,
         latency_us: None,
+        provider_request: None,
         generation: None,
     };
-    block_on(audit::open(&scratch.join("state/audit.log")).append(&event)).unwrap();
+    block_on(audit::open(&scratch.join("state")).append(&event)).unwrap();
 }
 
 fn log_len(scratch: &Scratch) -> usize {
-    scratch.read("state/audit.log").len()
+    scratch.read("state/audit/journal").len()
 }
 
 /// Signs while no file may grow beyond `blocks` of 512 bytes.
@@ -186,28 +187,17 @@ fn a_full_disk_under_the_log_lets_no_signature_out() {
     let scratch = place();
     scratch.write("a.txt", "hello");
     run(&scratch, &["key", "create", "kms://model-sign/a"]).expect_code(0);
+    let sign = ["sign", "a.txt", "--key", "kms://model-sign/a", "--output"];
     let before = log_len(&scratch);
-    run(
-        &scratch,
-        &[
-            "sign",
-            "a.txt",
-            "--key",
-            "kms://model-sign/a",
-            "--output",
-            "x",
-        ],
-    )
-    .expect_code(0);
-    let text = scratch.read_text("state/audit.log");
-    let outcome = text.lines().last().unwrap().len() + 1;
-    let intent = log_len(&scratch) - before - outcome;
+    run(&scratch, &[&sign[..], &["x"]].concat()).expect_code(0);
+    let both = log_len(&scratch) - before;
     // SQLite's own files need some space under the same limit.
     while log_len(&scratch) < 100 << 10 {
-        pad(&scratch, 1_000);
+        pad(&scratch, 3_000);
     }
-    // Room for nothing, then for the intent and not for the outcome.
-    for (room, phases) in [(intent / 2, 0), (intent + outcome / 2, 1)] {
+    // Room for nothing, then for the intent and not for the outcome, which is
+    // the longer one.
+    for (room, phases) in [(both / 4, 0), (both * 3 / 4, 1)] {
         // Up to where exactly `room` is left below a whole block.
         loop {
             let blocks = (log_len(&scratch) + room).div_ceil(512);
@@ -222,7 +212,8 @@ fn a_full_disk_under_the_log_lets_no_signature_out() {
         sign_within(&scratch, blocks)
             .expect_code(4)
             .stderr_has("the audit log")
-            .stderr_has("cannot be written");
+            .stderr_has("cannot be written")
+            .stderr_has("free space");
         assert!(!scratch.join("a.txt.sigstore.json").exists());
         assert_eq!(records(&scratch).len() - records_before, phases);
     }
@@ -234,8 +225,8 @@ fn a_log_that_is_gone_or_no_file_lets_no_signature_out() {
     let scratch = place();
     scratch.write("a.txt", "hello");
     run(&scratch, &["key", "create", "kms://model-sign/a"]).expect_code(0);
-    let log = scratch.join("state/audit.log");
-    let kept = scratch.read("state/audit.log");
+    let log = scratch.join("state/audit/journal");
+    let kept = scratch.read("state/audit/journal");
     let refused = |says: &str| {
         // Key files are recorded too, where there is a log to record them in.
         let file = crate::harness::testdata("keys/p256.pkcs8.pem");
@@ -252,10 +243,10 @@ fn a_log_that_is_gone_or_no_file_lets_no_signature_out() {
     refused("is not a regular file");
     std::fs::remove_file(&log).unwrap();
     std::fs::create_dir(&log).unwrap();
-    refused("audit.log");
+    refused("is not a regular file");
     std::fs::remove_dir(&log).unwrap();
-    scratch.write("state/audit.log", "somebody wrote here\n");
+    scratch.write("state/audit/journal", "somebody wrote here\n");
     refused("is broken");
-    scratch.write("state/audit.log", kept);
+    scratch.write("state/audit/journal", kept);
     run(&scratch, &["sign", "a.txt", "--key", "kms://model-sign/a"]).expect_code(0);
 }

@@ -8,7 +8,6 @@ mod killed;
 mod together;
 mod wycheproof;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use obreia::keys::{Keyring, Locked, Settings, Unlock, UnlockError};
@@ -63,15 +62,15 @@ fn block_on<F: Future>(future: F) -> F::Output {
         .block_on(future)
 }
 
-/// The records of an audit log whose chain holds.
+/// The records of the audit log, every tile, entry and signature of which holds.
 fn records(scratch: &Scratch) -> Vec<serde_json::Value> {
-    let path = scratch.join("state/audit.log");
-    let bytes = std::fs::read(&path).unwrap();
-    obreia::audit::check_chain(Path::new("audit.log"), &bytes).unwrap();
-    String::from_utf8(bytes)
-        .unwrap()
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
+    let (state, folder) = (scratch.join("state"), scratch.join("state/audit"));
+    let key = obreia::audit::public_key(&state).unwrap();
+    let report = obreia::audit::verify(&folder, &key, &[]).unwrap();
+    assert_eq!(report.problems, []);
+    let log = obreia::audit::AuditLog::open(&folder).unwrap();
+    log.records()
+        .map(|record| serde_json::from_slice(&record.unwrap().1).unwrap())
         .collect()
 }
 

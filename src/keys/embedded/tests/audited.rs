@@ -1,6 +1,15 @@
 //! What the audit log says of it.
 
 use super::*;
+use crate::audit::AuditLog;
+
+/// All records, as text, oldest first.
+fn log(place: &Place) -> Vec<String> {
+    let log = AuditLog::open(&audit::folder(&place.state())).unwrap();
+    log.records()
+        .map(|record| String::from_utf8(record.unwrap().1).unwrap())
+        .collect()
+}
 
 #[test]
 fn custody_is_asked_and_its_answer_is_recorded() {
@@ -13,8 +22,8 @@ fn custody_is_asked_and_its_answer_is_recorded() {
             ..
         }
     ));
-    let log = std::fs::read_to_string(place.state().join(AUDIT_LOG)).unwrap();
-    let last = log.lines().last().unwrap();
+    let log = log(&place);
+    let last = log.last().unwrap();
     assert!(
         last.contains("\"decision\":\"deny\"") && last.contains("\"rule\":\"purpose-forbids\"")
     );
@@ -23,27 +32,28 @@ fn custody_is_asked_and_its_answer_is_recorded() {
 #[test]
 fn no_log_no_signature() {
     let place = Place::with(&["model-sign/a"]);
-    let log = place.state().join(AUDIT_LOG);
-    let kept = std::fs::read(&log).unwrap();
-    std::fs::remove_file(&log).unwrap();
+    let journal = audit::folder(&place.state()).join("journal");
+    let kept = std::fs::read(&journal).unwrap();
+    std::fs::remove_file(&journal).unwrap();
     let fault = place.sign("kms://model-sign/a").unwrap_err();
     assert!(matches!(fault, KeyFault::Audit(_)), "{fault}");
     // Verifying records nothing and goes on.
     place.trusted("kms://model-sign/a").unwrap();
-    std::fs::write(&log, &kept[..kept.len() - 40]).unwrap();
+    std::fs::write(&journal, kept).unwrap();
     place.sign("kms://model-sign/a").unwrap();
-    let text = std::fs::read(&log).unwrap();
-    crate::audit::check_chain(&log, &text).unwrap();
+    let key = audit::public_key(&place.state()).unwrap();
+    let report = audit::verify(&audit::folder(&place.state()), &key, &[]).unwrap();
+    assert_eq!((report.problems, report.unfinished_count), (Vec::new(), 0));
 }
 
 #[test]
 fn intents_and_outcomes_pair_up_and_name_key_and_payload() {
     let place = Place::with(&["model-sign/a"]);
     let signed = place.sign("kms://model-sign/a").unwrap();
-    let log = place.state().join(AUDIT_LOG);
-    let text = std::fs::read_to_string(&log).unwrap();
-    let records: Vec<serde_json::Value> = text
-        .lines()
+    let log = log(&place);
+    let text = log.concat();
+    let records: Vec<serde_json::Value> = log
+        .iter()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     let [.., intent, outcome] = records.as_slice() else {
