@@ -336,7 +336,7 @@ mod tests {
             let tree = tree(size);
             let root = tree.frontier.root();
             let mut reader = tree.reader();
-            for old in (0..=size).step_by((size / 60 + 1) as usize) {
+            for old in (0..=size).step_by((size / 17 + 1) as usize) {
                 let old_root = root_of(&tree.leaves[..old as usize]);
                 let proof = reader.consistency(old).unwrap();
                 let check = |old_root: &Hash, proof: &[Hash]| {

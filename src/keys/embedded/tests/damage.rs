@@ -186,8 +186,13 @@ fn nothing_secret_lies_on_the_disk_in_clear() {
     let der = private.to_pkcs8_der().unwrap();
     // The last 32 bytes of an Ed25519 PKCS #8 v1 document are the seed.
     let seed = &der.expose()[der.expose().len() - 32..];
-    for entry in std::fs::read_dir(place.state()).unwrap() {
-        let path = entry.unwrap().path();
+    let mut paths = vec![place.state()];
+    while let Some(path) = paths.pop() {
+        if path.is_dir() {
+            let inside = std::fs::read_dir(&path).unwrap();
+            paths.extend(inside.map(|entry| entry.unwrap().path()));
+            continue;
+        }
         let bytes = std::fs::read(&path).unwrap();
         for needle in [seed, PASS.0.as_bytes()] {
             let found = bytes.windows(needle.len()).any(|window| window == needle);
