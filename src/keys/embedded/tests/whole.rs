@@ -87,11 +87,13 @@ fn a_restored_keystore_is_newer_than_one_that_the_log_does_not_know_of() {
     let place = Place::with(&["model-sign/a"]);
     let copy = place.dir.path().join("copy.db");
     run(place.keyring().backup(&copy, false, &caller())).unwrap();
-    let log = place.state().join(AUDIT_LOG);
-    let before = std::fs::read(&log).unwrap();
+    let parts = ["audit/journal", "audit/checkpoint", "audit.head"];
+    let before = parts.map(|part| std::fs::read(place.state().join(part)).unwrap());
     // Killed after the change and before its outcome was recorded.
     place.rotate("model-sign/a", "1d");
-    std::fs::write(&log, before).unwrap();
+    for (part, bytes) in parts.iter().zip(before) {
+        std::fs::write(place.state().join(part), bytes).unwrap();
+    }
     let tables = SqliteKeystore::new(place.state().join(KEYSTORE));
     let ahead = run(tables.generation()).unwrap();
     let restored = run(place.keyring().restore(&copy, true, &PASS, &caller())).unwrap();
