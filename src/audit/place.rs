@@ -85,6 +85,21 @@ pub fn public_key(state: &Path) -> Result<NoteKey, AuditFault> {
     Ok(Place::in_state(state).signer()?.key().clone())
 }
 
+/// The newest checkpoint that the state folder keeps beside its log; `None`
+/// where it keeps none.
+///
+/// # Errors
+/// `AuditFault` where it is there and not that key's.
+pub fn head(state: &Path, key: &NoteKey) -> Result<Option<Checkpoint>, AuditFault> {
+    let path = Place::in_state(state).head;
+    match files::read(&path, limits::KEY_FILE)? {
+        Some(note) if !note.is_empty() => Checkpoint::open(&note, key)
+            .map(Some)
+            .map_err(|e| super::edge::broken(&path, &e.to_string())),
+        _ => Ok(None),
+    }
+}
+
 /// Makes the log of a new state folder, with a key of its own under `origin`;
 /// one that exists is left alone. Durable on return.
 ///

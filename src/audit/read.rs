@@ -49,7 +49,7 @@ impl Snapshot {
         let _lock = files::lock(folder, false)?;
         let checkpoint = files::read(&place.checkpoint, CHECKPOINT)?;
         let journal = files::read(&place.journal, journal::LIMIT)?;
-        if checkpoint.is_none() && journal.is_none() {
+        if checkpoint.is_none() && journal.is_none() && !folder.join("tile").is_dir() {
             return Err(AuditFault::Missing(place.checkpoint));
         }
         let mut partial = Vec::new();
@@ -164,13 +164,24 @@ impl AuditLog {
 
     /// All records with their numbers, oldest first, read as they are asked for.
     pub fn records(&self) -> impl Iterator<Item = Result<(u64, Vec<u8>), AuditFault>> + '_ {
-        (0..self.size().div_ceil(WIDTH)).flat_map(move |index| {
+        self.records_from(0)
+    }
+
+    /// The records from number `first` on.
+    pub fn records_from(
+        &self,
+        first: u64,
+    ) -> impl Iterator<Item = Result<(u64, Vec<u8>), AuditFault>> + '_ {
+        (first / WIDTH..self.size().div_ceil(WIDTH)).flat_map(move |index| {
             let (read, fault) = match self.bundle(index) {
                 Ok(read) => (read, None),
                 Err(fault) => (Vec::new(), Some(Err(fault))),
             };
-            let numbered = (index * WIDTH..).zip(read).map(Ok);
-            numbered.chain(fault)
+            let numbered = (index * WIDTH..).zip(read);
+            numbered
+                .filter(move |(seq, _)| *seq >= first)
+                .map(Ok)
+                .chain(fault)
         })
     }
 

@@ -22,7 +22,8 @@ enum Command {
     /// Copy the keystore, sealed as it is, while it may be in use
     #[command(
         after_help = "Example:\n  obreia keystore backup /backup/keystore-2026-11-21.db\n\n\
-The copy opens with the passphrase of the day it was made. Copy state/audit.log beside it."
+The copy opens with the passphrase of the day it was made. Copy state/audit, audit.key and\n\
+audit.head beside it."
     )]
     Backup {
         /// Where the copy goes

@@ -30,6 +30,8 @@ use crate::ops::{Exit, Failure};
 #[cfg(feature = "sign")]
 mod attest;
 #[cfg(feature = "sign")]
+mod audit;
+#[cfg(feature = "sign")]
 mod completions;
 #[cfg(feature = "sign")]
 mod copy;
@@ -130,6 +132,9 @@ enum Command {
     /// Back up and restore the keystore, change its passphrase
     #[cfg(feature = "sign")]
     Keystore(keystore::Arguments),
+    /// Show, search, verify and prove what was done with keys
+    #[cfg(feature = "sign")]
+    Audit(audit::Arguments),
     /// Sign an artifact
     #[cfg(feature = "sign")]
     Sign(sign::Arguments),
@@ -263,6 +268,8 @@ fn dispatch(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
         Command::Key(arguments) => arguments.run(&context, output),
         #[cfg(feature = "sign")]
         Command::Keystore(arguments) => arguments.run(&context, output),
+        #[cfg(feature = "sign")]
+        Command::Audit(arguments) => arguments.run(&context, output),
         #[cfg(feature = "sign")]
         Command::Sign(arguments) => arguments.run(&context, output),
         #[cfg(feature = "sign")]

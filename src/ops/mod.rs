@@ -4,6 +4,8 @@
 #[cfg(feature = "sign")]
 pub mod attest;
 #[cfg(feature = "sign")]
+pub mod audit;
+#[cfg(feature = "sign")]
 pub mod copy;
 mod failure;
 pub mod gather;

@@ -10,6 +10,7 @@
     clippy::print_stderr
 )]
 
+mod audit;
 mod cli;
 mod formats;
 mod harness;
