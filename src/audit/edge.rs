@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
-use super::AuditFault;
 use super::files;
 use super::journal::{self, Journal};
 use super::place::Place;
+use super::{AuditFault, Generation};
 use crate::canon;
 use crate::tlog::{Checkpoint, Frontier, Hash, MAX_ENTRY, NoteKey, split_entries};
 
@@ -24,8 +24,8 @@ pub(super) struct Edge {
     pub(super) entries: Vec<u8>,
     /// The signature over the checkpoint after its last entry.
     pub(super) signature: Vec<u8>,
-    /// The newest keystore generation that a record told.
-    pub(super) generation: Option<u64>,
+    /// What its records tell of the keystore.
+    pub(super) generation: Generation,
     /// Bytes of the journal up to its last whole write.
     pub(super) whole: u64,
     /// Bytes of an unfinished write after that.
@@ -88,7 +88,7 @@ impl Edge {
             differs |= roots_differ(&frontier);
             last = Some(entry);
         }
-        let generation = last.map(newest_generation).transpose().map_err(broken)?;
+        let generation = last.map(generation).transpose().map_err(broken)?;
         let newest = told.iter().map(|told| told.size).max().unwrap_or(0);
         if newest > frontier.size() {
             return Err(AuditFault::RolledBack {
@@ -116,7 +116,7 @@ impl Edge {
             frontier,
             entries,
             signature,
-            generation: generation.flatten(),
+            generation: generation.unwrap_or_default(),
             whole,
             torn,
         })
@@ -142,10 +142,13 @@ fn told(path: &Path, key: &NoteKey) -> Result<Option<Option<Told>>, AuditFault> 
     })))
 }
 
-/// The newest generation that a record tells.
-fn newest_generation(entry: &[u8]) -> Result<Option<u64>, &'static str> {
+/// What a record tells of the keystore.
+fn generation(entry: &[u8]) -> Result<Generation, &'static str> {
     let record = canon::parse(entry, MAX_ENTRY as u64).map_err(|_| "its last record is no JSON")?;
-    Ok(record["newest_generation"].as_u64())
+    Ok(Generation {
+        newest: record["newest_generation"].as_u64(),
+        limit: record["generation_limit"].as_u64(),
+    })
 }
 
 pub(super) fn broken(path: &Path, why: &str) -> AuditFault {

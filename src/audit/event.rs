@@ -1,5 +1,6 @@
 use serde_json::{Map, Value, json};
 
+use super::Generation;
 use crate::canon;
 use crate::digest::Digest;
 use crate::time::Timestamp;
@@ -81,6 +82,9 @@ pub struct Event {
     pub provider_request: Option<String>,
     /// The keystore's generation, where one is in use.
     pub generation: Option<u64>,
+    /// Whether it is about to make the keystore's generation newer; of an
+    /// intent only.
+    pub changes_keystore: bool,
 }
 
 /// What the log adds to an event.
@@ -88,8 +92,8 @@ pub struct Event {
 pub(super) struct Position {
     /// The record's number, from 0.
     pub(super) seq: u64,
-    /// The newest generation of any record before it.
-    pub(super) generation: Option<u64>,
+    /// What the records before it tell of the keystore.
+    pub(super) generation: Generation,
     /// How many bytes of a write that was never finished were cut off before it.
     pub(super) cut_off: u64,
 }
@@ -101,13 +105,30 @@ impl Event {
         fields.insert("v".to_owned(), json!(FORM));
         fields.insert("seq".to_owned(), json!(at.seq));
         // Carried forward, so that the last record alone tells it.
-        if let Some(newest) = at.generation.max(self.generation) {
+        let Generation { newest, limit } = self.generation_after(at.generation);
+        if let Some(newest) = newest {
             fields.insert("newest_generation".to_owned(), json!(newest));
+        }
+        if let Some(limit) = limit {
+            fields.insert("generation_limit".to_owned(), json!(limit));
         }
         if at.cut_off > 0 {
             fields.insert("cut_off".to_owned(), json!(at.cut_off));
         }
         canon::canonical(&Value::Object(fields))
+    }
+
+    /// What the log knows of the keystore after this event.
+    pub(super) fn generation_after(&self, before: Generation) -> Generation {
+        let limit = before.limit.max(self.generation);
+        Generation {
+            newest: before.newest.max(self.generation),
+            limit: if self.changes_keystore {
+                Some(limit.unwrap_or(0).saturating_add(1))
+            } else {
+                limit
+            },
+        }
     }
 
     fn fields(&self) -> Map<String, Value> {
@@ -205,10 +226,11 @@ mod tests {
                 latency_us: Some(u64::MAX),
                 provider_request: all(),
                 generation: Some(u64::MAX),
+                changes_keystore: true,
             };
             let record = event.record(&Position {
                 seq: u64::MAX,
-                generation: None,
+                generation: Generation::default(),
                 cut_off: u64::MAX,
             });
             assert!(record.len() < MAX_ENTRY, "{}", record.len());

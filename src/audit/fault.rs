@@ -54,6 +54,19 @@ pub enum AuditFault {
         /// How many a signed checkpoint tells of.
         seen: u64,
     },
+    /// It knows less of the keystore than the keystore does.
+    #[error(
+        "the audit log is broken: by {} the keystore is at generation {limit} at most, and it is at {found}: an older copy of the log stands in its place",
+        .path.display()
+    )]
+    OlderThanKeystore {
+        /// The log.
+        path: PathBuf,
+        /// The newest generation that it allows for.
+        limit: u64,
+        /// The keystore's.
+        found: u64,
+    },
     /// The key that signs checkpoints cannot be used.
     #[error("the audit log's key {} cannot be used: {why}", .path.display())]
     Key {
@@ -82,7 +95,7 @@ impl AuditFault {
             Self::NotThat { .. } => "audit-unavailable",
             Self::Busy(_) => "audit-busy",
             Self::Broken { .. } | Self::Key { .. } => "audit-broken",
-            Self::RolledBack { .. } => "audit-rolled-back",
+            Self::RolledBack { .. } | Self::OlderThanKeystore { .. } => "audit-rolled-back",
         }
     }
 
@@ -111,6 +124,9 @@ impl AuditFault {
             }
             Self::RolledBack { .. } => {
                 "put the newer copy back; if it is lost for good, keep what is left as evidence and make a new place with: obreia init DIR"
+            }
+            Self::OlderThanKeystore { .. } => {
+                "put the newer copy back; if it is lost for good, go on with: obreia keystore backup FILE, then obreia keystore restore FILE --force"
             }
             Self::Key { .. } => "put audit.key back from its copy; it cannot be made anew",
         }

@@ -47,7 +47,7 @@ pub use place::{create, folder, head, public_key};
 #[cfg(feature = "sign")]
 pub use read::AuditLog;
 #[cfg(feature = "sign")]
-pub use sink::{AuditSink, Receipt};
+pub use sink::{AuditSink, Generation, Receipt};
 #[cfg(feature = "sign")]
 pub use unfinished::Unfinished;
 #[cfg(feature = "sign")]

@@ -15,11 +15,21 @@ pub trait AuditSink: Send + Sync {
         event: &'a Event,
     ) -> Pin<Box<dyn Future<Output = Result<Receipt, AuditFault>> + Send + 'a>>;
 
-    /// The newest keystore generation that the log knows of, or `None`.
+    /// What the log knows of the embedded keystore's generation.
     ///
     /// # Errors
     /// As for appending; a log that cannot be read says nothing.
-    fn generation(&self) -> Result<Option<u64>, AuditFault>;
+    fn generation(&self) -> Result<Generation, AuditFault>;
+}
+
+/// Between what and what the embedded keystore's generation must be; both are
+/// `None` where no record told of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Generation {
+    /// The newest that an outcome told of: a keystore below it is an older copy.
+    pub newest: Option<u64>,
+    /// The newest that intents allow for: above it the log is an older copy.
+    pub limit: Option<u64>,
 }
 
 /// Proof that an event is durable.

@@ -37,6 +37,7 @@ fn event(operation: &str) -> Event {
         latency_us: None,
         provider_request: None,
         generation: None,
+        changes_keystore: false,
     }
 }
 
@@ -236,7 +237,7 @@ fn a_crash_after_the_durable_write_is_made_up_for() {
     for derived in ["tile/0/001.p/44", "tile/entries/001.p/44", "tile/1/000.p/1"] {
         fs::write(log.file(derived), b"").unwrap();
     }
-    assert_eq!(open(log.state()).generation(), Ok(None));
+    assert_eq!(open(log.state()).generation(), Ok(Generation::default()));
     let fresh = log.state().join("x");
     fs::create_dir(&fresh).unwrap();
     assert_eq!(append_at(&fresh.join(".."), "sign").unwrap().seq, 300);
@@ -503,19 +504,33 @@ fn intents_without_outcome_are_listed() {
 }
 
 #[test]
-fn the_newest_generation_is_carried_forward() {
+fn what_is_known_of_the_keystore_is_carried_forward() {
     let log = Log::new();
     let sink = open(log.state());
-    assert_eq!(sink.generation(), Ok(None));
-    for (given, newest) in [(Some(4), 4), (None, 4), (Some(3), 4), (Some(5), 5)] {
+    assert_eq!(sink.generation(), Ok(Generation::default()));
+    let known = |newest, limit| {
+        Ok(Generation {
+            newest: Some(newest),
+            limit: Some(limit),
+        })
+    };
+    for (generation, changes_keystore, newest, limit) in [
+        (Some(4), false, 4, 4),
+        (None, false, 4, 4),
+        (None, true, 4, 5),
+        (None, true, 4, 6),
+        (Some(3), false, 4, 6),
+        (Some(5), false, 5, 6),
+        (Some(9), false, 9, 9),
+    ] {
         let mut event = event("sign");
-        event.generation = given;
+        (event.generation, event.changes_keystore) = (generation, changes_keystore);
         block_on(sink.append(&event)).unwrap();
-        assert_eq!(sink.generation(), Ok(Some(newest)));
+        assert_eq!(sink.generation(), known(newest, limit));
     }
-    for more in [251, 1, 1, 300] {
+    for more in [248, 1, 1, 300] {
         log.fill(more);
-        assert_eq!(sink.generation(), Ok(Some(5)));
+        assert_eq!(sink.generation(), known(9, 9));
     }
 }
 

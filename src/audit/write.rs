@@ -17,7 +17,7 @@ use super::files::{self, Identity, failed, write_durable};
 use super::journal::{frame, header};
 use super::place::Place;
 use super::publish::Next;
-use super::{AuditFault, AuditSink, Event, Receipt};
+use super::{AuditFault, AuditSink, Event, Generation, Receipt};
 use crate::tlog::{Checkpoint, Hash, MAX_ENTRY, NoteSigner, WIDTH, put_entry, split_entries};
 
 /// Most events of one write: no more than one bundle becomes full twice.
@@ -94,7 +94,7 @@ impl AuditSink for Sink {
         })
     }
 
-    fn generation(&self) -> Result<Option<u64>, AuditFault> {
+    fn generation(&self) -> Result<Generation, AuditFault> {
         let place = &self.0.place;
         let signer = place.signer()?;
         Ok(Edge::read(place, signer.key())?.generation)
@@ -211,7 +211,7 @@ impl Open {
             });
             at = Position {
                 seq: after.size(),
-                generation: at.generation.max(event.generation),
+                generation: event.generation_after(at.generation),
                 cut_off: 0,
             };
             if after.size() == first {

@@ -46,6 +46,11 @@ impl Operation {
             Self::ChangePassphrase => "change-passphrase",
         }
     }
+
+    /// Whether it may make a new generation of the embedded keystore.
+    pub const fn changes_keystore(self) -> bool {
+        !matches!(self, Self::Sign | Self::Backup)
+    }
 }
 
 /// A question to custody: everything that the answer depends on.

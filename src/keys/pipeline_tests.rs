@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::contract::run;
 use super::record::Recorder;
 use super::{BoxFuture, Key, KeyFault, Keys, PrehashSigner, Route, SignInput, Signed, Signer};
-use crate::audit::{AuditFault, AuditSink, Event, Receipt};
+use crate::audit::{AuditFault, AuditSink, Event, Generation, Receipt};
 use crate::crypto::{KeyKind, PrivateKey, PublicKey, Scheme, sha256};
 use crate::custody::{Caller, KeyInfo, KeyState, Purpose};
 use crate::reference::KeyRef;
@@ -38,8 +38,8 @@ impl AuditSink for Log {
         })
     }
 
-    fn generation(&self) -> Result<Option<u64>, AuditFault> {
-        Ok(None)
+    fn generation(&self) -> Result<Generation, AuditFault> {
+        Ok(Generation::default())
     }
 }
 

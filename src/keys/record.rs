@@ -77,6 +77,7 @@ impl Recorder {
         };
         let mut event = pending.event;
         event.phase = Phase::Outcome;
+        event.changes_keystore = false;
         event.time = self.clock.now();
         event.result = Some(result.to_owned());
         event.generation = generation;
@@ -110,6 +111,7 @@ impl Recorder {
             latency_us: None,
             provider_request: None,
             generation: None,
+            changes_keystore: subject.operation.changes_keystore(),
         };
         Ok(Pending { event, begun })
     }

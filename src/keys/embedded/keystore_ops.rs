@@ -221,7 +221,7 @@ impl EmbeddedKeys {
         // Newer than all that the log and the file in place have seen, so that
         // neither of them makes the restored one look rolled back. The file is
         // ahead of the log where a process was killed between the two.
-        let logged = self.audit.generation()?;
+        let logged = self.audit.generation()?.newest;
         let seen = logged.max(exclusive.generation().await).unwrap_or_default();
         let change = Draft::of(&snapshot).finish(&vault, seen.saturating_add(1));
         candidate

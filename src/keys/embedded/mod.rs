@@ -33,7 +33,7 @@ use std::sync::Arc;
 use super::{
     BoxFuture, Capabilities, Damage, KeyFault, KeyProvider, KeyReader, Signer, Unlock, Warning,
 };
-use crate::audit::{self, AuditFault, AuditSink};
+use crate::audit::{self, AuditFault, AuditSink, Generation};
 use crate::crypto::Scheme;
 use crate::reference::{KeyPath, KeyRef};
 use crate::storage::{KeyRow, KeystoreTables, Snapshot, SqliteKeystore, StorageFault, VersionRow};
@@ -88,7 +88,7 @@ impl EmbeddedKeys {
     async fn read(&self) -> Result<Snapshot, KeyFault> {
         // Asked before loading: a change in between makes the log newer, not older.
         let seen = match self.audit.generation() {
-            Ok(seen) => seen,
+            Ok(seen) => seen.newest,
             // A keystore to verify with may be a copy without its log.
             Err(AuditFault::Missing(_)) => None,
             Err(fault) => return Err(fault.into()),
@@ -114,8 +114,29 @@ impl EmbeddedKeys {
         let vault = Vault::unlock(&self.shown(), &snapshot, unlock)?;
         vault.verify(&snapshot).map_err(|e| self.damaged(e))?;
         // Last: a row that was tampered with is the more telling finding.
-        self.not_older(&snapshot, seen)?;
+        self.not_older(&snapshot, seen.newest)?;
+        self.log_not_older(&snapshot, seen)?;
         Ok((snapshot, vault))
+    }
+
+    /// Each change of the keystore has an intent before it, so the log allows
+    /// for every generation that there can be.
+    fn log_not_older(&self, snapshot: &Snapshot, seen: Generation) -> Result<(), KeyFault> {
+        let found = snapshot.head.generation;
+        if found <= seen.limit.unwrap_or(0) {
+            return Ok(());
+        }
+        // Asked again: there may have been a change before the rows were loaded.
+        let limit = self.audit.generation()?.limit.unwrap_or(0);
+        if found > limit {
+            return Err(AuditFault::OlderThanKeystore {
+                path: audit::folder(&self.state),
+                limit,
+                found,
+            }
+            .into());
+        }
+        Ok(())
     }
 
     fn not_older(&self, snapshot: &Snapshot, seen: Option<u64>) -> Result<(), KeyFault> {

@@ -112,7 +112,7 @@ impl KeyFault {
             Self::WrongAlgorithm { .. } => "wrong-algorithm",
             Self::PublicKeyChanged { .. } => "public-key-changed",
             Self::Plugin { .. } => "plugin-failed",
-            Self::Audit(_) => "audit-failed",
+            Self::Audit(fault) => fault.code(),
         }
     }
 

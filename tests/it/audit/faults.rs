@@ -117,6 +117,40 @@ fn an_older_copy_of_the_log() {
 }
 
 #[test]
+fn an_older_copy_of_the_log_and_of_all_that_tells_of_it() {
+    let scratch = signed();
+    let parts = |scratch: &Scratch| -> Vec<(String, Vec<u8>)> {
+        let files = scratch.files().into_iter();
+        let parts = files.filter(|file| file.starts_with("state/audit"));
+        parts
+            .map(|file| (file.clone(), scratch.read(&file)))
+            .collect()
+    };
+    let older = parts(&scratch);
+    run(&scratch, &["key", "rotate", "kms://model-sign/a"]).ok();
+    let newer = parts(&scratch);
+    let put = |parts: &[(String, Vec<u8>)]| {
+        std::fs::remove_dir_all(scratch.join("state/audit")).unwrap();
+        for (file, bytes) in parts {
+            scratch.write(file, bytes);
+        }
+    };
+    put(&older);
+    sign(&scratch)
+        .expect_code(4)
+        .stderr_has("error[audit-rolled-back]")
+        .stderr_has("an older copy of the log");
+    put(&newer);
+    sign(&scratch).ok();
+    // Where the newer one is lost for good.
+    put(&older);
+    run(&scratch, &["keystore", "backup", "copy.db"]).ok();
+    run(&scratch, &["keystore", "restore", "copy.db", "--force"]).ok();
+    sign(&scratch).ok();
+    run(&scratch, &["audit", "verify"]).ok();
+}
+
+#[test]
 fn a_log_of_an_earlier_build() {
     let scratch = signed();
     std::fs::remove_dir_all(scratch.join("state/audit")).unwrap();

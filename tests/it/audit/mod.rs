@@ -53,6 +53,7 @@ fn fill(scratch: &Scratch, count: u64) {
                     latency_us: None,
                     provider_request: None,
                     generation: None,
+                    changes_keystore: false,
                 };
                 sink.append(&event).await.unwrap();
             }

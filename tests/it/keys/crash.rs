@@ -165,6 +165,7 @@ fn pad(scratch: &Scratch, bytes: usize) {
         latency_us: None,
         provider_request: None,
         generation: None,
+        changes_keystore: false,
     };
     block_on(audit::open(&scratch.join("state")).append(&event)).unwrap();
 }
