@@ -58,7 +58,7 @@ impl Next<'_> {
                 write_derived(&at(&id.path()), &concat(hashes))?;
             }
         }
-        if size % WIDTH > 0 {
+        if !size.is_multiple_of(WIDTH) {
             let bundle = self.bundle(size / WIDTH, size % WIDTH);
             write_derived(&at(&entries_path(size / WIDTH, size % WIDTH)), &bundle)?;
         }

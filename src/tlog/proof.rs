@@ -226,7 +226,7 @@ impl<E, F: FnMut(TileId) -> Result<Vec<Hash>, E>> TreeReader<F> {
     /// The root over the records from `low` to before `high`.
     fn range(&mut self, low: u64, high: u64) -> Result<Hash, E> {
         let count = high - low;
-        if count.is_power_of_two() && low % count == 0 {
+        if count.is_power_of_two() && low.is_multiple_of(count) {
             let height = count.trailing_zeros();
             let level = (height / 8) as u8;
             let first = low >> (8 * (height / 8));

@@ -35,7 +35,7 @@ impl TileId {
     pub fn partial(size: u64) -> impl Iterator<Item = Self> {
         (0..=8u8).filter_map(move |level| {
             let there = subtrees(size, level);
-            (there % WIDTH > 0).then(|| Self {
+            (!there.is_multiple_of(WIDTH)).then_some(Self {
                 level,
                 index: there / WIDTH,
                 width: there % WIDTH,
