@@ -74,8 +74,11 @@ pub fn verify(
     for (from, checkpoint) in earlier {
         check.must_have_been(from, checkpoint);
     }
-    let (full, newest) = match &journal {
-        Some(journal) => (journal.base.size() / WIDTH, joined(journal)),
+    let (full, from, newest) = match &journal {
+        Some(journal) => {
+            let full = journal.base.size() / WIDTH;
+            (full, "journal".to_owned(), joined(journal))
+        }
         None => check.newest_without_journal(),
     };
     check.passed();
@@ -99,12 +102,19 @@ pub fn verify(
             }
             check.partial(full * WIDTH, &entries);
         }
-        Err(e) => check.problem("journal", &e.to_string()),
+        Err(e) => check.problem(&from, &e.to_string()),
     }
     if let Some(journal) = &journal {
         check.signed_journal(key, journal);
     }
     let size = check.frontier.size();
+    if let Some(journal) = &journal
+        && journal.torn > 0
+        && check.roots.iter().any(|root| root.size > size)
+    {
+        let what = format!("what follows its first {size} records was changed or cut short");
+        check.problem("journal", &what);
+    }
     let never: Vec<_> = check
         .roots
         .iter()
@@ -193,16 +203,21 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// The number of full bundles and the entries after them, from the
-    /// partial bundle that the checkpoint needs.
-    fn newest_without_journal(&mut self) -> (u64, Vec<u8>) {
-        let Some(size) = self.signed else {
-            return (0, Vec::new());
-        };
+    /// The number of full bundles, and the entries after them from the partial
+    /// bundle that the checkpoint needs, with that one's path.
+    fn newest_without_journal(&mut self) -> (u64, String, Vec<u8>) {
+        let size = self.signed.unwrap_or_default();
         let path = entries_path(size / WIDTH, size % WIDTH);
-        let bytes = self.snapshot.partial.iter().find(|(at, _)| *at == path);
-        let bytes = bytes.and_then(|(_, bytes)| bytes.clone().ok());
-        (size / WIDTH, bytes.unwrap_or_default())
+        let part = self.snapshot.partial.iter().find(|(at, _)| *at == path);
+        let bytes = match part {
+            Some((_, Ok(bytes))) => bytes.clone(),
+            Some((_, Err(why))) => {
+                self.problem(&path, why);
+                Vec::new()
+            }
+            None => Vec::new(),
+        };
+        (size / WIDTH, path, bytes)
     }
 
     /// Holds the tree against the roots that it must have at its present size.

@@ -90,10 +90,16 @@ impl Edge {
         }
         let generation = last.map(generation).transpose().map_err(broken)?;
         let newest = told.iter().map(|told| told.size).max().unwrap_or(0);
-        if newest > frontier.size() {
+        let found = frontier.size();
+        if newest > found && torn > 0 {
+            return Err(broken(&format!(
+                "what follows its first {found} records was changed or cut short, and {newest} were signed"
+            )));
+        }
+        if newest > found {
             return Err(AuditFault::RolledBack {
                 path: place.journal.clone(),
-                found: frontier.size(),
+                found,
                 seen: newest,
             });
         }

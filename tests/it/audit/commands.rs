@@ -83,8 +83,8 @@ fn records_are_found_by_all_that_is_asked() {
         found(&["--op", "sign", "--provider", "embedded", "--result", "ok"]),
         2
     );
-    assert_eq!(found(&["--key", "kms://model-sign/a"]), 8);
-    assert_eq!(found(&["--key", "kms://model-sign"]), 308);
+    assert_eq!(found(&["--key", "kms://model-sign/a"]), 9);
+    assert_eq!(found(&["--key", "kms://model-sign"]), 309);
     assert_eq!(found(&["--key", "kms://model-si"]), 0);
     assert_eq!(found(&["--caller", "uid:1"]), 300);
     assert_eq!(found(&["--request", "request-7"]), 2);

@@ -25,7 +25,7 @@ fn a_flipped_bit() {
     let mut bad = journal.clone();
     bad[journal.len() / 2] ^= 1;
     scratch.write("state/audit/journal", bad);
-    refused(&scratch, "audit-rolled-back", "journal");
+    refused(&scratch, "audit-broken", "journal");
     scratch.write("state/audit/journal", &journal);
     for part in ["state/audit/checkpoint", "state/audit.head"] {
         let good = scratch.read(part);
@@ -89,7 +89,7 @@ fn a_deleted_checkpoint_and_a_truncated_journal() {
     scratch.write("state/audit/checkpoint", checkpoint);
     let journal = scratch.read("state/audit/journal");
     scratch.write("state/audit/journal", &journal[..journal.len() - 100]);
-    refused(&scratch, "audit-rolled-back", "5 records");
+    refused(&scratch, "audit-broken", "journal");
     scratch.write("state/audit/journal", &journal[..100]);
     refused(&scratch, "audit-broken", "journal");
     scratch.write("state/audit/journal", journal);
