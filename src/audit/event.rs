@@ -216,6 +216,7 @@ mod tests {
                 key: Some(KeyRecord {
                     id: all(),
                     path: text.clone(),
+                    uri: all(),
                     version: Some(u32::MAX),
                 }),
                 provider: all(),

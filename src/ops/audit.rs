@@ -53,7 +53,8 @@ impl Place {
 /// What a record must have to be found; all that is given must fit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// The key's path or id, or its beginning up to a `/`.
+    /// The key's path, its URI at a provider, or the beginning of one of them
+    /// up to a `/`; or its id.
     pub key: Option<String>,
     /// The caller, as recorded.
     pub caller: Option<String>,
@@ -134,11 +135,11 @@ impl Filter {
         let result = record["result"].as_str();
         let time: Option<Timestamp> = record["time"].as_str().and_then(|t| t.parse().ok());
         self.key.as_deref().is_none_or(|wanted| {
-            key["id"] == wanted
-                || key["path"].as_str().is_some_and(|path| {
-                    path.strip_prefix(wanted)
-                        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-                })
+            let below = |name: &Value| {
+                let rest = name.as_str().and_then(|name| name.strip_prefix(wanted));
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            };
+            key["id"] == wanted || below(&key["path"]) || below(&key["uri"])
         }) && is(&self.caller, &record["caller"])
             && is(&self.operation, &record["op"])
             && is(&self.provider, &record["provider"])

@@ -43,6 +43,7 @@ fn fill(scratch: &Scratch, count: u64) {
                     key: Some(KeyRecord {
                         id: None,
                         path: "kms://model-sign/filled".into(),
+                        uri: None,
                         version: Some(1),
                     }),
                     provider: Some("test".into()),
