@@ -216,13 +216,6 @@ fn signature(line: &str) -> Option<Signature<'_>> {
     })
 }
 
-/// One signature line, without its newline.
-#[cfg(feature = "sign")]
-pub(super) fn signature_line(key: &NoteKey, signature: &[u8]) -> String {
-    let bytes = [&key.id.to_be_bytes(), signature].concat();
-    format!("— {} {}", key.name, STANDARD.encode(bytes))
-}
-
 fn check_name(name: &str) -> Result<(), NoteError> {
     let bad = |c: char| c.is_whitespace() || c.is_control() || c == '+';
     if name.is_empty() || name.len() > NAME || name.contains(bad) {

@@ -2,7 +2,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::checkpoint::Checkpoint;
-use super::note::{ED25519, NoteError, NoteKey, signature_line};
+use super::note::{ED25519, NoteError, NoteKey};
 use crate::crypto::{KeyKind, PrivateKey, PrivateKeyError, Scheme};
 use crate::secret::Secret;
 
@@ -95,8 +95,9 @@ impl NoteSigner {
 
     /// The signed note of a checkpoint.
     pub fn note(&self, checkpoint: &Checkpoint, signature: &[u8]) -> String {
-        let line = signature_line(&self.key, signature);
-        format!("{}\n{line}\n", checkpoint.text())
+        let bytes = [&self.key.id().to_be_bytes(), signature].concat();
+        let (name, encoded) = (self.key.name(), STANDARD.encode(bytes));
+        format!("{}\n— {name} {encoded}\n", checkpoint.text())
     }
 }
 

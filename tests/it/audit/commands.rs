@@ -88,7 +88,8 @@ fn records_are_found_by_all_that_is_asked() {
     assert_eq!(found(&["--key", "kms://model-si"]), 0);
     assert_eq!(found(&["--caller", "uid:1"]), 300);
     assert_eq!(found(&["--request", "request-7"]), 2);
-    assert_eq!(found(&["--result", "failed"]), 0);
+    assert_eq!(found(&["--result", "failed"]), 1);
+    assert_eq!(found(&["--result", "denied"]), 1);
     assert_eq!(found(&["--since", "1h", "--op", "create"]), 2);
     assert_eq!(found(&["--until", "1h", "--op", "create"]), 0);
     assert_eq!(found(&["--since", "2100-01-01T00:00:00Z"]), 0);

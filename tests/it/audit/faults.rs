@@ -32,11 +32,7 @@ fn a_flipped_bit() {
         let mut bad = good.clone();
         bad[good.len() - 20] ^= 1;
         scratch.write(part, bad);
-        refused(
-            &scratch,
-            "audit-broken",
-            part.trim_start_matches("state/audit/"),
-        );
+        refused(&scratch, "audit-broken", part.rsplit('/').next().unwrap());
         scratch.write(part, good);
     }
     sign(&scratch).ok();
