@@ -320,6 +320,90 @@ fn too_much_evidence_is_refused_by_number() {
 }
 
 #[test]
+fn too_many_bytes_of_evidence_are_refused_by_number() {
+    // Four of the largest size are looked at, one more is not.
+    let largest = usize::try_from(crate::limits::BUNDLE).unwrap();
+    let count = crate::limits::EVIDENCE_BYTES / crate::limits::BUNDLE;
+    let root = tempfile::tempdir().unwrap();
+    let file = root.path().join("f");
+    fs::write(&file, "").unwrap();
+    let (case, layout, [image, _]) = in_layout();
+    let mut bytes = vec![b' '; largest];
+    for n in 0..count {
+        let path = root.path().join(format!("f.{n}.sigstore.json"));
+        let sparse = fs::File::create(path).unwrap();
+        sparse.set_len(crate::limits::BUNDLE).unwrap();
+        bytes[0] = n as u8;
+        attach(&layout, &image, &[&bytes]);
+    }
+    assert_eq!(list_beside(&file).unwrap().len() as u64, count);
+    assert_eq!(now(case.store.list(&case.one)).unwrap().len() as u64, count);
+    fs::write(root.path().join("f.more.sigstore.json"), "x").unwrap();
+    attach(&layout, &image, &[b"x"]);
+    for error in [
+        list_beside(&file).unwrap_err(),
+        now(case.store.list(&case.one)).unwrap_err(),
+    ] {
+        assert!(error.is_limit(), "{error}");
+        assert!(error.to_string().contains("bytes"), "{error}");
+    }
+}
+
+#[test]
+fn too_many_bundles_in_few_referrers_are_refused_by_number() {
+    let (case, layout, [image, _]) = in_layout();
+    // Each referrer may hold several, so that few of them make too many.
+    let bundles: Vec<Vec<u8>> = (0..4).map(|n| vec![n]).collect();
+    let bundles: Vec<&[u8]> = bundles.iter().map(Vec::as_slice).collect();
+    let entries: Vec<Descriptor> = (0..=crate::limits::EVIDENCE / 4)
+        .map(|n| store_referrer(&layout, &image, &bundles, n))
+        .collect();
+    let list = |entries: &[Descriptor]| {
+        let manifests = json!({
+            "schemaVersion": 2, "mediaType": media_type::INDEX, "manifests": entries,
+        });
+        let index = layout.put_blob(media_type::INDEX, manifests.to_string().as_bytes());
+        let tag = fallback_tag(&image.digest);
+        layout.tag(&tag, &index.unwrap()).unwrap();
+        now(case.store.list(&case.one)).map(|found| found.len())
+    };
+    assert_eq!(list(&entries[1..]).unwrap(), crate::limits::EVIDENCE);
+    let error = list(&entries).unwrap_err();
+    assert!(error.is_limit(), "{error}");
+}
+
+/// A referrer's manifest with these bundles, stored and not listed.
+fn store_referrer(
+    layout: &Layout,
+    image: &Descriptor,
+    bundles: &[&[u8]],
+    number: usize,
+) -> Descriptor {
+    let put = |media_type: &str, bytes: &[u8]| layout.put_blob(media_type, bytes).unwrap();
+    let layers: Vec<_> = bundles
+        .iter()
+        .map(|bytes| put(crate::bundle::MEDIA_TYPE, bytes))
+        .collect();
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": media_type::MANIFEST,
+        "artifactType": crate::bundle::MEDIA_TYPE, "config": put(media_type::EMPTY, b"{}"),
+        "layers": layers, "subject": image, "annotations": {"n": number.to_string()},
+    });
+    put(media_type::MANIFEST, manifest.to_string().as_bytes())
+}
+
+/// A referrer with these bundles, listed.
+fn attach(layout: &Layout, image: &Descriptor, bundles: &[&[u8]]) {
+    let entry = store_referrer(layout, image, bundles, 0);
+    layout
+        .update(|index| {
+            index.manifests.push(entry);
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
 fn referrers_of_other_kinds() {
     let (case, layout, [image, _]) = in_layout();
     let refer = |artifact_type: &str, layer: &str, content: &[u8]| {

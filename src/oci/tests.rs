@@ -94,6 +94,10 @@ fn missing_and_wrong_fields_are_named() {
         parse(&with(image(), "/schemaVersion", json!(1))),
         Err(OciError::SchemaVersion(1))
     );
+    assert_eq!(
+        parse(&with(index_of(json!([])), "/schemaVersion", json!(1))),
+        Err(OciError::SchemaVersion(1))
+    );
     assert!(said(&with(image(), "/mediaType", json!("text/html"))).contains("text/html"));
     assert!(said(&with(image(), "/mediaType", json!(7))).contains("mediaType"));
     assert!(said(&with(image(), "/layers/0/mediaType", json!("no"))).contains("\"no\""));
@@ -147,8 +151,16 @@ fn too_many_entries_are_refused() {
             found: limits::INDEX_ENTRIES + 1
         })
     );
-    let most = Value::Array(vec![one; limits::INDEX_ENTRIES]);
+    let most = Value::Array(vec![one.clone(); limits::INDEX_ENTRIES]);
     assert!(parse(&index_of(most)).is_ok());
+    let many = Value::Array(vec![one; limits::INDEX_ENTRIES + 1]);
+    assert_eq!(
+        parse(&with(image(), "/layers", many)),
+        Err(OciError::TooMany {
+            field: "layers",
+            found: limits::INDEX_ENTRIES + 1
+        })
+    );
 }
 
 #[test]

@@ -182,6 +182,32 @@ spec:
         assert!(locked.has_rules());
     }
 
+    // Of most keys the scheme follows; an RSA key may sign in several.
+    #[test]
+    fn a_scheme_that_does_not_follow_from_the_key_is_written() {
+        let pem = std::fs::read(
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/keys/rsa2048.pub.pem"),
+        );
+        let mut key = TrustedKey::bare(PublicKey::from_pem(&pem.unwrap()).unwrap(), URI);
+        key.scheme = crate::crypto::Scheme::from_name("rsa-pss-sha256").unwrap();
+        let mut gathered = Gathered::default();
+        gathered.keys.insert(URI.into(), vec![key]);
+        let document = parse(&format!(
+            "apiVersion: obreia/v1
+kind: VerificationPolicy
+metadata: {{ name: p }}
+spec:
+  match: [{{ kind: model }}]
+  authorities: [{{ name: a, key: {URI:?} }}]
+"
+        ));
+        let text = to_yaml(&lock(&document, &gathered).unwrap());
+        let locked = Policy::compile(parse(&text), &Gathered::default()).unwrap();
+        let unlocked = Policy::compile(document, &gathered).unwrap();
+        assert_eq!(locked.authorities(), unlocked.authorities(), "{text}");
+        assert_eq!(locked.id, unlocked.id);
+    }
+
     #[test]
     fn every_part_of_a_policy_is_part_of_its_digest() {
         let base = format!(

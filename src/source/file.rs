@@ -274,3 +274,28 @@ impl Content for &RegularFile {
 pub(super) fn buffer(size: u64) -> Vec<u8> {
     vec![0; usize::try_from(size).map_or(BUFFER, |n| n.clamp(1, BUFFER))]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // The window is too small to be hit from outside.
+    #[test]
+    fn what_is_opened_must_be_what_was_looked_at() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        std::fs::write(path("a"), "1").unwrap();
+        std::fs::write(path("b"), "1").unwrap();
+        let look = |name: &str| openat(CWD, &path(name), LOOK, Mode::empty()).unwrap();
+        let settle = |opened: &str| {
+            RegularFile::settle(&look("a"), &path("a"), |flags| {
+                openat(CWD, &path(opened), flags, Mode::empty())
+            })
+        };
+        settle("a").unwrap();
+        for other in ["b", "."] {
+            let error = settle(other).unwrap_err();
+            assert!(matches!(error, SourceError::Changed(_)), "{error}");
+        }
+    }
+}

@@ -185,3 +185,165 @@ pub(super) fn head(head: &HeadRow) -> Vec<u8> {
         .bytes(&head.root)
         .finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> KeyRow {
+        KeyRow {
+            id: "id".into(),
+            path: "model-sign/dev".into(),
+            purpose: "model-sign".into(),
+            state: "enabled".into(),
+            policy: "built-in/1".into(),
+            scheme: "ed25519".into(),
+            created: 1,
+        }
+    }
+
+    fn version() -> VersionRow {
+        VersionRow {
+            key: "id".into(),
+            version: 1,
+            state: "active".into(),
+            grace_until: None,
+            created: 1,
+            public_key: vec![1],
+            keyring: 1,
+            sealed: vec![1],
+        }
+    }
+
+    fn head_row() -> HeadRow {
+        HeadRow {
+            format: 1,
+            keystore: "k".into(),
+            generation: 1,
+            records: 1,
+            root: vec![1],
+            mac: vec![1],
+        }
+    }
+
+    /// The number of different encodings of `row` as it is and after each of `changes`.
+    fn told_apart<T: Clone>(
+        row: &T,
+        changes: &[fn(&mut T)],
+        encode: impl Fn(&T) -> Vec<u8>,
+    ) -> usize {
+        let mut all = vec![encode(row)];
+        for change in changes {
+            let mut other = row.clone();
+            change(&mut other);
+            all.push(encode(&other));
+        }
+        all.sort();
+        all.dedup();
+        all.len() - 1
+    }
+
+    // Some are bound in two ways, so that no test from outside would miss one of them.
+    #[test]
+    fn a_sealed_key_is_bound_to_every_field_beside_it() {
+        let of_key: &[fn(&mut KeyRow)] = &[
+            |k| k.id = "other".into(),
+            |k| k.path = "model-sign/prod".into(),
+            |k| k.purpose = "pki-ca".into(),
+            |k| k.state = "disabled".into(),
+            |k| k.policy = "none".into(),
+            |k| k.scheme = "ecdsa-p256-sha256".into(),
+            |k| k.created = 2,
+        ];
+        let bound = told_apart(&key(), of_key, |k| context(1, k, &version()));
+        assert_eq!(bound, of_key.len());
+        let of_version: &[fn(&mut VersionRow)] = &[
+            |v| v.version = 2,
+            |v| v.state = "retired".into(),
+            |v| v.grace_until = Some(0),
+            |v| v.created = 2,
+            |v| v.public_key = vec![2],
+        ];
+        let bound = told_apart(&version(), of_version, |v| context(1, &key(), v));
+        assert_eq!(bound, of_version.len());
+        assert_ne!(
+            context(1, &key(), &version()),
+            context(2, &key(), &version())
+        );
+        let of_name: &[fn(&mut VersionRow)] = &[|v| v.version = 2, |v| v.key = "other".into()];
+        assert_eq!(told_apart(&version(), of_name, identity), of_name.len());
+    }
+
+    #[test]
+    fn the_keyed_hash_covers_every_field_of_the_head_but_itself() {
+        let changes: &[fn(&mut HeadRow)] = &[
+            |h| h.format = 2,
+            |h| h.keystore = "other".into(),
+            |h| h.generation = 2,
+            |h| h.records = 2,
+            |h| h.root = vec![2],
+        ];
+        assert_eq!(told_apart(&head_row(), changes, head), changes.len());
+        assert_eq!(told_apart(&head_row(), &[|h| h.mac = vec![2]], head), 0);
+    }
+
+    #[test]
+    fn every_field_of_every_row_is_in_its_seal() {
+        let of_key: &[fn(&mut KeyRow)] = &[
+            |k| k.id = "other".into(),
+            |k| k.path = "x".into(),
+            |k| k.purpose = "x".into(),
+            |k| k.state = "x".into(),
+            |k| k.policy = "x".into(),
+            |k| k.scheme = "x".into(),
+            |k| k.created = 2,
+        ];
+        assert_eq!(told_apart(&key(), of_key, Record::digest), of_key.len());
+        let of_version: &[fn(&mut VersionRow)] = &[
+            |v| v.key = "other".into(),
+            |v| v.version = 2,
+            |v| v.state = "x".into(),
+            |v| v.grace_until = Some(0),
+            |v| v.created = 2,
+            |v| v.public_key = vec![2],
+            |v| v.keyring = 2,
+            |v| v.sealed = vec![2],
+        ];
+        assert_eq!(
+            told_apart(&version(), of_version, Record::digest),
+            of_version.len()
+        );
+        let slot = SlotRow {
+            id: 1,
+            kind: "passphrase".into(),
+            params: "{}".into(),
+            sealed: vec![1],
+            check: vec![1],
+        };
+        let of_slot: &[fn(&mut SlotRow)] = &[
+            |s| s.id = 2,
+            |s| s.kind = "x".into(),
+            |s| s.params = "x".into(),
+            |s| s.sealed = vec![2],
+            |s| s.check = vec![2],
+        ];
+        assert_eq!(told_apart(&slot, of_slot, Record::digest), of_slot.len());
+        // Its plain hash leaves out itself alone.
+        assert_eq!(told_apart(&slot, of_slot, slot_check), of_slot.len() - 1);
+        let alias = AliasRow {
+            alias: "a".into(),
+            key: "id".into(),
+        };
+        let of_alias: &[fn(&mut AliasRow)] = &[|a| a.alias = "b".into(), |a| a.key = "x".into()];
+        assert_eq!(told_apart(&alias, of_alias, Record::digest), of_alias.len());
+        let keyring = KeyringRow {
+            version: 1,
+            sealed: vec![1],
+        };
+        let of_keyring: &[fn(&mut KeyringRow)] = &[|k| k.version = 2, |k| k.sealed = vec![2]];
+        assert_eq!(
+            told_apart(&keyring, of_keyring, Record::digest),
+            of_keyring.len()
+        );
+    }
+}

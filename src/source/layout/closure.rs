@@ -79,12 +79,17 @@ impl Layout {
     /// # Errors
     /// `TooDeep` and `TooMany` at the limits, otherwise as reading says.
     pub fn closure(&self, of: &Resolved) -> Result<Node, LayoutError> {
+        self.closure_after(of, 0)
+    }
+
+    /// The same where that many blobs and manifests were counted already.
+    pub(super) fn closure_after(&self, of: &Resolved, pieces: usize) -> Result<Node, LayoutError> {
         let graph = self.graph()?;
         let mut walk = Walk {
             layout: self,
             graph: &graph,
             seen: BTreeSet::from([of.descriptor.digest]),
-            pieces: 0,
+            pieces,
         };
         walk.node(of.descriptor.clone(), of.document.clone(), 0)
     }

@@ -13,6 +13,7 @@ use crate::reference::Select;
 use crate::time::Timestamp;
 
 mod attaching;
+mod bounds;
 
 struct Place {
     root: TempDir,

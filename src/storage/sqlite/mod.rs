@@ -5,6 +5,8 @@ mod commit;
 mod copy;
 mod load;
 mod place;
+#[cfg(test)]
+mod tests;
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};

@@ -188,3 +188,41 @@ fn a_result_that_nobody_received_is_no_result() {
     );
     refused(&out, 4, &["cannot write to standard output"]);
 }
+
+/// What may not grow beyond `blocks` of 512 bytes.
+fn within(scratch: &Scratch, blocks: usize, args: &[&str]) -> Output {
+    let script = format!(
+        "trap '' XFSZ; ulimit -f {blocks}; exec '{}' \"$@\"",
+        env!("CARGO_BIN_EXE_obreia")
+    );
+    let run = scratch.obreia().program("sh");
+    run.args(["-c", &script, "obreia"]).args(args).run()
+}
+
+#[test]
+fn a_file_that_cannot_be_replaced_stays_whole() {
+    let scratch = super::signed_blob("p256");
+    let key = private("p256");
+    let again = [
+        "sign",
+        "app.bin",
+        "--force",
+        "--annotation",
+        "note=something to make the bundle longer than the room that is left for it",
+        "--key",
+        &key,
+    ];
+    let before = scratch.read("app.bin.sigstore.json");
+    within(&scratch, 1, &again).expect_code(4);
+    assert_eq!(scratch.read("app.bin.sigstore.json"), before);
+    assert_eq!(scratch.files(), ["app.bin", "app.bin.sigstore.json"]);
+    within(&scratch, 100, &again).ok();
+    assert_ne!(scratch.read("app.bin.sigstore.json"), before);
+    // A layout's index too: a push that fails leaves what was there.
+    let push = ["push", "app.bin", "oci-layout:l:v1"];
+    scratch.obreia().args(push).run().ok();
+    let index = scratch.read("l/index.json");
+    let push = ["push", "app.bin", "oci-layout:l:another-tag-for-the-same"];
+    within(&scratch, index.len() / 512, &push).expect_code(4);
+    assert_eq!(scratch.read("l/index.json"), index);
+}

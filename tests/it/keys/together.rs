@@ -78,6 +78,7 @@ fn signing_goes_on_while_keys_are_made_and_copied() {
 #[test]
 fn a_keystore_that_another_holds_is_waited_for_and_then_named() {
     let scratch = place();
+    super::run(&scratch, &["keystore", "backup", "copy.db"]).ok();
     let tables = obreia::storage::SqliteKeystore::new(scratch.join("state/keystore.db"));
     let held = super::block_on(tables.exclusive()).unwrap();
     obreia(&scratch, &["key", "create", "kms://model-sign/a"])
@@ -85,6 +86,15 @@ fn a_keystore_that_another_holds_is_waited_for_and_then_named() {
         .expect_code(4)
         .stderr_has("is in use by another process")
         .stderr_has("try again");
+    // Nor is it replaced under whoever uses it.
+    let before = std::fs::metadata(scratch.join("state/keystore.db")).unwrap();
+    obreia(&scratch, &["keystore", "restore", "copy.db", "--force"])
+        .run()
+        .expect_code(4)
+        .stderr_has("is in use by another process");
+    use std::os::unix::fs::MetadataExt;
+    let after = std::fs::metadata(scratch.join("state/keystore.db")).unwrap();
+    assert_eq!(before.ino(), after.ino());
     drop(held);
     obreia(&scratch, &["key", "create", "kms://model-sign/a"])
         .run()

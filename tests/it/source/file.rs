@@ -105,6 +105,22 @@ fn a_file_that_is_longer_than_it_says_is_refused() {
     assert!(matches!(error, SourceError::Changed(_)), "{error}");
 }
 
+// Nor does every file hold as much as it says: the kernel's own state a size
+// of one page whatever is in them.
+#[test]
+fn a_file_that_is_shorter_than_it_says_is_refused() {
+    let path = Path::new("/sys/devices/system/cpu/online");
+    let Ok(meta) = fs::metadata(path) else {
+        return crate::harness::not_run("there is no /sys here");
+    };
+    assert!(meta.len() > fs::read(path).unwrap().len() as u64);
+    let mut file = RegularFile::open(path).unwrap();
+    let error = file.hash(&[Algorithm::Sha256], &()).unwrap_err();
+    assert!(matches!(error, SourceError::Changed(_)), "{error}");
+    let error = file.read_all(1 << 20).unwrap_err();
+    assert!(matches!(error, SourceError::Changed(_)), "{error}");
+}
+
 #[test]
 fn a_file_that_changes_while_it_is_hashed_is_refused() {
     for change in [append, overwrite, truncate] {

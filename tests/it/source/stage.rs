@@ -138,6 +138,41 @@ fn a_model_that_changes_while_it_is_copied_leaves_nothing() {
 }
 
 #[test]
+fn what_stands_in_the_way_of_a_copy_is_neither_followed_nor_written() {
+    // As only this user, or root, could put it there.
+    struct Meddler<'a>(&'a Scratch);
+    impl obreia::source::Progress for Meddler<'_> {
+        fn add(&self, _bytes: u64) {
+            for folder in left_over(self.0) {
+                let _there_already = symlink(
+                    self.0.join("outside"),
+                    self.0.join(folder).join("copy/small"),
+                );
+            }
+        }
+    }
+    let scratch = Scratch::new();
+    scratch.write("outside", "mine");
+    // The largest is copied first, and so few bytes by one thread.
+    scratch.write("m/large", vec![1; 1000]);
+    scratch.write("m/small", "evil");
+    let tree = open(scratch.join("m")).unwrap();
+    let error = copy_into(
+        &tree,
+        &scratch.join("copy"),
+        &HashRequest::whole(),
+        &Meddler(&scratch),
+    )
+    .unwrap_err();
+    assert!(
+        error.to_string().contains("copy/small: File exists"),
+        "{error}"
+    );
+    assert_eq!(scratch.read("outside"), b"mine");
+    assert_eq!(left_over(&scratch), Vec::<String>::new());
+}
+
+#[test]
 fn a_full_disk_is_named_and_leaves_nothing() {
     let scratch = Scratch::new();
     scratch.write("m/weights.bin", vec![9; 3 << 20]);

@@ -38,6 +38,97 @@ fn an_older_record_together_with_its_seal_is_noticed() {
 }
 
 #[test]
+fn an_older_passphrase_is_not_brought_back_with_its_slot() {
+    let place = Place::with(&["model-sign/a"]);
+    place.sql(&["CREATE TABLE old AS SELECT * FROM slots"]);
+    let new = crate::secret::Secret::from("battery staple".to_owned());
+    run(place.keyring().change_passphrase(&PASS, &new, &caller())).unwrap();
+    place.sql(&["DELETE FROM slots", "INSERT INTO slots SELECT * FROM old"]);
+    let (signing, reading) = place.damage("kms://model-sign/a");
+    assert_eq!((signing, reading), (Damage::Slot(1), Some(Damage::Slot(1))));
+}
+
+#[test]
+fn a_keyring_that_was_altered_is_noticed_without_the_passphrase_too() {
+    let place = Place::with(&["model-sign/a"]);
+    place.sql(&["UPDATE keyrings SET sealed = x'00'"]);
+    let (signing, reading) = place.damage("kms://model-sign/a");
+    let keyring = Damage::Index("the keyring");
+    assert_eq!((signing, reading), (keyring.clone(), Some(keyring)));
+}
+
+/// A keystore's rows whose every hash fits, made by somebody who has the
+/// passphrase or whose hashes are plain ones.
+fn consistent_rows(vault: &Vault, key: Option<KeyRow>, version: VersionRow) -> Snapshot {
+    let mut draft = draft::Draft::first("k".to_owned());
+    if let Some(key) = &key {
+        draft.key(key.clone());
+    }
+    draft.version(version.clone());
+    let mut change = draft.finish(vault, 0);
+    change.seals.sort_by(|a, b| a.record.cmp(&b.record));
+    Snapshot {
+        head: change.head,
+        slots: Vec::new(),
+        keyrings: Vec::new(),
+        keys: key.into_iter().collect(),
+        versions: vec![version],
+        aliases: Vec::new(),
+        seals: change.seals,
+    }
+}
+
+fn rows(vault: &Vault, private: &PrivateKey, public: &PrivateKey) -> (KeyRow, VersionRow) {
+    let key = KeyRow {
+        id: "id".into(),
+        path: "model-sign/a".into(),
+        purpose: "model-sign".into(),
+        state: "enabled".into(),
+        policy: "built-in/1".into(),
+        scheme: "ed25519".into(),
+        created: 1,
+    };
+    let mut version = VersionRow {
+        key: key.id.clone(),
+        version: 1,
+        state: "active".into(),
+        grace_until: None,
+        created: 1,
+        public_key: public.public_key().spki_der().to_vec(),
+        keyring: 0,
+        sealed: Vec::new(),
+    };
+    vault.seal(&key, &mut version, private).unwrap();
+    (key, version)
+}
+
+#[test]
+fn a_public_key_that_is_not_the_private_ones_is_noticed_whatever_is_sealed() {
+    let (vault, ..) = Vault::create(&secret()).unwrap();
+    let [private, other] = [1, 2].map(|_| PrivateKey::generate(KeyKind::Ed25519).unwrap());
+    let (key, version) = rows(&vault, &private, &other);
+    let mismatch = Damage::Mismatch(stored("model-sign/a", Some(1)));
+    assert_eq!(vault.open(&key, &version).unwrap_err(), mismatch);
+    let (key, version) = rows(&vault, &private, &private);
+    assert!(vault.open(&key, &version).is_ok());
+}
+
+#[test]
+fn a_version_of_no_key_is_noticed_though_every_hash_fits() {
+    let (vault, ..) = Vault::create(&secret()).unwrap();
+    let private = PrivateKey::generate(KeyKind::Ed25519).unwrap();
+    let (key, version) = rows(&vault, &private, &private);
+    let whole = consistent_rows(&vault, Some(key), version.clone());
+    vault.verify(&whole).unwrap();
+    let orphan = consistent_rows(&vault, None, version);
+    let found = vault.verify(&orphan).unwrap_err();
+    assert!(
+        matches!(&found, Damage::Malformed(why) if why.contains("belongs to no key")),
+        "{found}"
+    );
+}
+
+#[test]
 fn swapped_rows_are_noticed() {
     let place = Place::with(&["model-sign/a", "model-sign/b"]);
     place.sql(&[

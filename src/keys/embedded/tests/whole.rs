@@ -72,6 +72,30 @@ fn a_tampered_copy_is_never_put_in_place() {
 }
 
 #[test]
+fn no_copy_with_a_broken_page_is_put_in_place() {
+    let place = Place::with(&["model-sign/a"]);
+    let copy = place.dir.path().join("copy.db");
+    run(place.keyring().backup(&copy, false, &caller())).unwrap();
+    let whole = std::fs::read(&copy).unwrap();
+    // In the row, which is sealed, and in the index over it, which is not.
+    let path = b"model-sign/a";
+    let places: Vec<usize> = whole
+        .windows(path.len())
+        .enumerate()
+        .filter_map(|(at, bytes)| (bytes == path).then_some(at))
+        .collect();
+    assert_eq!(places.len(), 2);
+    for at in places {
+        let mut broken = whole.clone();
+        broken[at + path.len() - 1] = b'b';
+        std::fs::write(&copy, broken).unwrap();
+        let fault = run(place.keyring().restore(&copy, true, &PASS, &caller())).unwrap_err();
+        assert!(matches!(fault, KeyFault::Damaged { .. }), "{fault}");
+    }
+    place.sign("kms://model-sign/a").unwrap();
+}
+
+#[test]
 fn a_damaged_keystore_can_be_restored_over() {
     let place = Place::with(&["model-sign/a"]);
     let copy = place.dir.path().join("copy.db");
