@@ -27,7 +27,7 @@ pub struct Request<'a> {
     /// Names and values; all values are treated as secrets.
     pub headers: &'a [(&'a str, &'a Secret)],
     /// The content type and the bytes.
-    pub body: Option<(&'static str, Vec<u8>)>,
+    pub body: Option<(&'a str, Vec<u8>)>,
     /// Whether it does no harm to carry it out twice.
     pub repeatable: bool,
     /// For all attempts together.
@@ -50,6 +50,13 @@ impl Reply {
     /// A header of the answer, where it is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The answer's headers, those that are text.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.headers
+            .iter()
+            .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
     }
 }
 

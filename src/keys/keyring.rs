@@ -77,6 +77,14 @@ impl Keyring {
 
     pub(super) fn adapter(&self, route: &Route) -> Result<&Adapter, KeyFault> {
         let key = &route.target;
+        if let KeyRef::Provider { scheme, .. } = key
+            && let Some(feature) = registry::left_out(scheme)
+        {
+            return Err(KeyFault::NotCompiled {
+                scheme: scheme.clone(),
+                feature,
+            });
+        }
         self.adapters
             .iter()
             .find(|adapter| adapter.reads(key))

@@ -19,6 +19,8 @@ pub(super) fn adapters(settings: &Settings, clock: &Arc<dyn Clock>) -> Vec<Box<A
         Box::new(file::FileKeys),
         Box::new(super::vault::VaultKeys::new(&settings.keys, &context)),
     ];
+    #[cfg(feature = "aws")]
+    adapters.push(Box::new(super::aws::AwsKeys::new(settings, &context)));
     if let Some(state) = &settings.state {
         let keys = super::embedded::EmbeddedKeys::new(state, Arc::clone(clock));
         adapters.push(Box::new(keys));
@@ -30,4 +32,12 @@ pub(super) fn adapters(settings: &Settings, clock: &Arc<dyn Clock>) -> Vec<Box<A
 #[cfg(not(feature = "sign"))]
 pub(super) fn adapters(_: &Settings, _: &Arc<dyn Clock>) -> Vec<Box<Adapter>> {
     vec![Box::new(file::FileKeys)]
+}
+
+/// The feature that has keys of that scheme, where this build is without it.
+pub(super) fn left_out(scheme: &str) -> Option<&'static str> {
+    match scheme {
+        "awskms" if cfg!(not(feature = "aws")) => Some("aws"),
+        _ => None,
+    }
 }

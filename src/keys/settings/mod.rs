@@ -1,6 +1,7 @@
 //! What keys are to be had from where. The tree of this module mirrors
 //! `[keys]` in the configuration and the folders of the providers.
 
+mod aws;
 mod pkcs11;
 mod rules;
 mod vault;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use aws::Aws;
 pub use pkcs11::{Pkcs11, Pkcs11Module};
 pub(super) use rules::with_version;
 pub use rules::{Aliases, Hit, Rule, Rules};
@@ -55,6 +57,8 @@ impl Default for Settings {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Keys {
+    /// `[keys.aws]`
+    pub aws: Aws,
     /// `[keys.pkcs11]`
     pub pkcs11: Pkcs11,
     /// `[[keys.rule]]`: which names are another provider's.
@@ -72,6 +76,7 @@ impl Keys {
     #[must_use]
     pub fn from_folder(mut self, base: &Path) -> Self {
         self.pkcs11 = self.pkcs11.from_folder(base);
+        self.aws = self.aws.in_folder(base);
         self.vault = self.vault.from_folder(base);
         self
     }

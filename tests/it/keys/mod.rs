@@ -1,5 +1,7 @@
 //! Keys: the keystore and key files, through the binary and the library.
 
+#[cfg(feature = "aws")]
+mod aws;
 mod commands;
 mod crash;
 mod damage;
