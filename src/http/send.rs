@@ -213,12 +213,20 @@ fn fault(error: &reqwest::Error, endpoint: &str) -> HttpFault {
 }
 
 fn is_tls(error: &reqwest::Error) -> bool {
+    // An I/O error gives as its source that of the error inside, which may be
+    // an I/O error again: each is looked into.
     sources(error).any(|source| {
-        let inner = source
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref)
-            .is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>);
-        inner || source.is::<rustls::Error>()
+        let mut held = Some(source);
+        while let Some(at) = held {
+            if at.is::<rustls::Error>() {
+                return true;
+            }
+            let io = at.downcast_ref::<std::io::Error>();
+            held = io
+                .and_then(std::io::Error::get_ref)
+                .map(|inner| inner as &(dyn std::error::Error + 'static));
+        }
+        false
     })
 }
 

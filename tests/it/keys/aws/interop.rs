@@ -36,26 +36,19 @@ pub(super) fn openssl_accepts(case: &Case, key: &str, kind: Kind) {
             _ => "-sha256",
         };
         let command = case.scratch.obreia().program(&openssl);
-        let command = match kind {
-            Kind::Ed25519 => command
-                .args(["pkeyutl", "-verify", "-pubin", "-inkey", "k.pub", "-rawin"])
-                .args(["-sigfile", "signature", "-in", file]),
-            _ => {
-                let pss: &[&str] = match key.contains("pss") {
-                    true => &[
-                        "-sigopt",
-                        "rsa_padding_mode:pss",
-                        "-sigopt",
-                        "rsa_pss_saltlen:digest",
-                    ],
-                    false => &[],
-                };
-                command
-                    .args(["dgst", hash, "-verify", "k.pub", "-signature", "signature"])
-                    .args(pss)
-                    .arg(file)
-            }
+        let pss: &[&str] = match key.contains("pss") {
+            true => &[
+                "-sigopt",
+                "rsa_padding_mode:pss",
+                "-sigopt",
+                "rsa_pss_saltlen:digest",
+            ],
+            false => &[],
         };
+        let command = command
+            .args(["dgst", hash, "-verify", "k.pub", "-signature", "signature"])
+            .args(pss)
+            .arg(file);
         command.run().code
     };
     assert_eq!(verify("f"), Some(0), "{kind:?}");

@@ -79,7 +79,7 @@ impl Case {
 /// Exit code and the code of the error.
 #[track_caller]
 fn refused(out: &Output, exit: i32, code: &str) -> Value {
-    let error = out.expect_code(exit).json()["error"].clone();
+    let error = out.expect_code(exit).json();
     assert_eq!(error["code"], code, "{out}");
     error
 }

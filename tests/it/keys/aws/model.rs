@@ -78,9 +78,11 @@ fn requests_and_answers_fit_the_published_description() {
     );
     // The check itself refuses what does not fit.
     for wrong in [
-        json!(["Sign", {"KeyId": "alias/k", "Message": "", "SigningAlgorithm": "ECDSA_SHA_256"}, null]),
+        json!(["Sign", {"KeyId": "", "Message": "YQ==", "SigningAlgorithm": "ECDSA_SHA_256"}, null]),
         json!(["Sign", {"KeyId": "alias/k", "Message": "YQ==", "SigningAlgorithm": "SHA"}, null]),
         json!(["EnableKey", {"Key": "x"}, null]),
+        json!(["EnableKey", {}, null]),
+        json!(["GetPublicKey", {"KeyId": "x"}, {"PublicKey": "YQ==", "Spec": "x"}]),
     ] {
         assert_ne!(validate(&[wrong]).code, Some(0));
     }

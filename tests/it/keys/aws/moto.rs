@@ -52,6 +52,7 @@ impl Moto {
     fn with_environment(&self, command: Obreia) -> Obreia {
         command
             .env("AWS_REGION", "eu-central-1")
+            .env("AWS_DEFAULT_REGION", "eu-central-1")
             .env("AWS_ENDPOINT_URL", &self.url)
             .env("AWS_EC2_METADATA_DISABLED", "true")
     }

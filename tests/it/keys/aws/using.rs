@@ -38,18 +38,22 @@ fn what_is_asked_is_what_aws_takes() {
 
 #[test]
 fn every_kind_signs_what_openssl_verifies() {
+    // Ed25519 signs files as envelopes, which OpenSSL does not know.
+    let case = Case::of(StandIn::start(), Kind::Ed25519);
+    case.sign(KEY).ok();
+    case.run(&["verify", "f", "--key", KEY]).ok();
+    let calls = case.server.calls();
+    assert_eq!(calls[2].body["MessageType"], "RAW");
     for (kind, query) in [
         (Kind::P256, ""),
         (Kind::P384, ""),
         (Kind::P521, ""),
-        (Kind::Ed25519, ""),
         (Kind::Rsa3072, ""),
         (Kind::Rsa2048, "?scheme=rsa-pss-sha384"),
     ] {
         let case = Case::of(StandIn::start(), kind);
         let key = format!("{KEY}{query}");
         case.sign(&key).ok();
-        case.run(&["key", "public", &key]).ok();
         super::interop::openssl_accepts(&case, &key, kind);
         case.run(&["verify", "f", "--key", &key]).ok();
     }
