@@ -80,10 +80,10 @@ impl Keyring {
         if let KeyRef::Provider { scheme, .. } = key
             && let Some(feature) = registry::left_out(scheme)
         {
-            return Err(KeyFault::NotCompiled {
+            return Err(route.told(KeyFault::NotCompiled {
                 scheme: scheme.clone(),
                 feature,
-            });
+            }));
         }
         self.adapters
             .iter()

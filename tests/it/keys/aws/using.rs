@@ -101,6 +101,22 @@ fn the_region_of_an_arn_comes_before_the_environment() {
 }
 
 #[test]
+fn a_name_of_ours_leads_there_by_a_rule() {
+    let case = Case::new();
+    case.scratch.write(
+        "obreia.toml",
+        "version = 1\n[[keys.rule]]\nmatch = \"kms://model-sign/prod/**\"\nto = \"awskms:///alias/k\"\n",
+    );
+    let name = "kms://model-sign/prod/acme";
+    case.sign(name).ok();
+    case.run(&["verify", "f", "--key", name]).ok();
+    case.server.set(&case.arn, "Disabled");
+    let out = case.sign(name);
+    refused(&out, 5, "disabled");
+    out.says(KEY);
+}
+
+#[test]
 fn names_of_all_forms_are_one_key() {
     let case = Case::new();
     let id = case.arn.rsplit('/').next().unwrap().to_owned();
