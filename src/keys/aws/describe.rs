@@ -7,12 +7,11 @@ use super::{AwsKeys, PROVIDER, spec};
 use crate::crypto::PublicKey;
 use crate::custody::KeyState;
 use crate::keys::{BoxFuture, DescribeKey, Described, DescribedVersion, KeyFault};
+use crate::limits::KEYS_LISTED;
 use crate::reference::KeyRef;
 use crate::time::Timestamp;
 use crate::trust::VersionState;
 
-/// Most keys that are listed.
-const MOST_KEYS: usize = 1_000;
 /// Most aliases of one key that are told.
 const MOST_ALIASES: i32 = 100;
 
@@ -177,10 +176,10 @@ async fn arns(place: &Place) -> Result<Vec<String>, KeyFault> {
                 .iter()
                 .filter_map(|key| Some(key.key_arn()?.to_owned())),
         );
-        if found.len() > MOST_KEYS {
+        if found.len() > KEYS_LISTED {
             return Err(KeyFault::Provider {
                 provider: PROVIDER,
-                cause: format!("it has more than {MOST_KEYS} keys: name the one that is meant"),
+                cause: format!("it has more than {KEYS_LISTED} keys: name the one that is meant"),
             });
         }
         if !page.truncated() || page.keys().is_empty() {

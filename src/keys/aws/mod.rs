@@ -36,7 +36,7 @@ pub(super) struct AwsKeys {
 impl AwsKeys {
     /// Connects to nothing yet.
     pub(super) fn new(settings: &Settings, context: &Context) -> Self {
-        let aws = settings.keys.aws.clone().unwrap_or_default();
+        let aws = settings.keys.aws.clone();
         Self {
             places: Places::new(aws.clone(), context.clone()),
             settings: aws,

@@ -15,8 +15,8 @@ use super::PROVIDER;
 use super::connector::Http;
 use super::name::Name;
 use crate::durable;
-use crate::http::Options;
-use crate::keys::context::Context;
+use crate::http::{self, Options};
+use crate::keys::context::{Context, from_http};
 use crate::keys::{Aws, KeyFault};
 use crate::limits;
 
@@ -119,12 +119,12 @@ impl Places {
         endpoint: Option<String>,
         region: Option<String>,
     ) -> Result<Place, KeyFault> {
-        let http = Http {
+        let client = Http {
             client: self.context.http(PROVIDER, self.options()?)?,
             deadline: self.context.deadline,
         };
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .http_client(http.clone())
+            .http_client(client.clone())
             .timeout_config(
                 TimeoutConfig::builder()
                     .operation_timeout(self.context.deadline)
@@ -142,7 +142,7 @@ impl Places {
         if let Some(profile) = self.profile() {
             loader = loader.profile_name(profile);
         }
-        let shared = match self.credentials(&http) {
+        let shared = match self.credentials(&client) {
             Some(provider) => loader.credentials_provider(provider),
             None => loader,
         }
@@ -155,7 +155,7 @@ impl Places {
             });
         };
         let shown = match endpoint.as_deref().or_else(|| shared.endpoint_url()) {
-            Some(url) => without_path(url),
+            Some(url) => http::endpoint(url).map_err(|fault| from_http(PROVIDER, fault))?,
             None => format!("https://kms.{region}.amazonaws.com"),
         };
         let mut config = aws_sdk_kms::config::Builder::from(&shared);
@@ -210,14 +210,6 @@ impl Places {
         }
         Ok(options)
     }
-}
-
-/// Scheme, host and port of a URL.
-fn without_path(url: &str) -> String {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));
-    let host = rest.split('/').next().unwrap_or_default();
-    let host = host.rsplit('@').next().unwrap_or_default();
-    format!("{scheme}://{host}")
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
+use super::fault::Asked;
 use super::name::SCHEME;
 use super::sign::AwsSigner;
 use super::{AwsKeys, PROVIDER};
 use crate::custody::{KeyInfo, KeyState};
-use crate::keys::{BoxFuture, Capabilities, KeyFault, KeyProvider, KeyReader, Signer, Unlock};
+use crate::keys::{
+    BoxFuture, Capabilities, KeyFault, KeyProvider, KeyReader, Signer, Unlock, Warning,
+};
 use crate::reference::KeyRef;
 use crate::trust::{TrustedKey, VersionState};
-
-use super::fault::Asked;
 
 impl KeyReader for AwsKeys {
     fn reads(&self, key: &KeyRef) -> bool {
@@ -57,7 +58,7 @@ impl KeyProvider for AwsKeys {
         PROVIDER
     }
 
-    fn probe(&self) -> BoxFuture<'_, Result<(), KeyFault>> {
+    fn probe(&self) -> BoxFuture<'_, Result<Vec<Warning>, KeyFault>> {
         Box::pin(async move {
             if self.context.offline {
                 return Err(KeyFault::Offline { provider: PROVIDER });
@@ -69,10 +70,10 @@ impl KeyProvider for AwsKeys {
                 action: "kms:ListKeys",
             };
             match place.client.list_keys().limit(1).send().await {
-                Ok(_) => Ok(()),
+                Ok(_) => Ok(Vec::new()),
                 Err(error) => match asked.failed(&error) {
                     // Who may not list may still sign, and it answers.
-                    KeyFault::Refused { .. } => Ok(()),
+                    KeyFault::Refused { .. } => Ok(Vec::new()),
                     fault => Err(fault),
                 },
             }

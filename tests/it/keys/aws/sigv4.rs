@@ -1,7 +1,7 @@
 //! AWS' request signatures (Signature Version 4), verified.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, Read};
+use std::io::BufRead;
 
 use aws_lc_rs::{digest, hmac};
 use serde_json::Value;
@@ -18,7 +18,7 @@ pub(super) struct Request {
 }
 
 impl Request {
-    pub(super) fn read(stream: &mut (impl BufRead + Read)) -> Option<Self> {
+    pub(super) fn read(stream: &mut impl BufRead) -> Option<Self> {
         let mut lines = head(stream)?.into_iter();
         let line = lines.next()?;
         let headers: BTreeMap<String, String> = lines
