@@ -326,6 +326,23 @@ mod tests {
     }
 
     #[test]
+    fn a_signature_is_never_tried_under_another_familys_scheme() {
+        let key = PrivateKey::generate(KeyKind::EcP256).unwrap();
+        let signature = key.sign(Scheme::EcdsaP256Sha256, b"abc").unwrap();
+        for scheme in [
+            Scheme::EcdsaP384Sha384,
+            Scheme::Ed25519,
+            Scheme::RsaPkcs1(Algorithm::Sha256),
+        ] {
+            let error = scheme.verify(key.public_key(), b"abc", &signature);
+            assert!(
+                matches!(error, Err(SignatureError::KeyMismatch { .. })),
+                "{scheme}: {error:?}"
+            );
+        }
+    }
+
+    #[test]
     fn a_digest_of_the_wrong_hash_is_refused() {
         let key = PrivateKey::generate(KeyKind::EcP384).unwrap();
         let error = key

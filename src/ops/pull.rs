@@ -289,3 +289,26 @@ fn sync_folders(folder: &Path) -> Result<(), Failure> {
     }
     Ok(durable::sync_folder(folder)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_into_the_place_meanwhile_is_not_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let wanted = dir.path().join("out");
+        let staged = stage(&wanted).unwrap();
+        fs::write(staged.path().join("a"), "1").unwrap();
+        // Empty, so that a rename alone would take its place.
+        fs::create_dir(&wanted).unwrap();
+        let refused = place(staged, &wanted).unwrap_err();
+        assert!(refused.to_string().contains("exists already"), "{refused}");
+        let left: Vec<_> = fs::read_dir(dir.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert_eq!(left, ["out"]);
+        assert_eq!(fs::read_dir(&wanted).unwrap().count(), 0);
+    }
+}

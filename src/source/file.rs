@@ -286,10 +286,10 @@ mod tests {
         let path = |name: &str| dir.path().join(name);
         std::fs::write(path("a"), "1").unwrap();
         std::fs::write(path("b"), "1").unwrap();
-        let look = |name: &str| openat(CWD, &path(name), LOOK, Mode::empty()).unwrap();
+        let look = |name: &str| openat(CWD, path(name), LOOK, Mode::empty()).unwrap();
         let settle = |opened: &str| {
             RegularFile::settle(&look("a"), &path("a"), |flags| {
-                openat(CWD, &path(opened), flags, Mode::empty())
+                openat(CWD, path(opened), flags, Mode::empty())
             })
         };
         settle("a").unwrap();

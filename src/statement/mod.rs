@@ -173,3 +173,31 @@ pub enum StatementError {
         error: String,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_digest_in_common_suffices_and_one_that_contradicts_rules_out() {
+        let digest = |algorithm: Algorithm, byte: u8| {
+            Identity::Content(Digest::new(algorithm, &vec![byte; algorithm.len()]).unwrap())
+        };
+        let (short, long) = (digest(Algorithm::Sha256, 1), digest(Algorithm::Sha512, 2));
+        let subject = |identities: &[Identity]| {
+            let mut subject = Subject::default();
+            for identity in identities {
+                let (method, hex) = (identity.method().to_owned(), identity.digest().hex());
+                subject.digest.insert(method, hex);
+            }
+            subject
+        };
+        let contradicts = subject(&[short, digest(Algorithm::Sha512, 3)]);
+        assert!(!contradicts.is(&[short, long]));
+        assert!(subject(&[short, long]).is(&[short, long]));
+        // What is not known here is no contradiction, and no agreement.
+        assert!(contradicts.is(&[short]));
+        assert!(!subject(&[long]).is(&[short]));
+        assert!(!subject(&[]).is(&[short]));
+    }
+}

@@ -81,6 +81,23 @@ fn a_change_that_fails_in_the_middle_is_not_there_at_all() {
     assert_eq!((there.head.generation, there.keyrings.len()), (1, 0));
 }
 
+// What a power cut would show; 2 is FULL (sqlite.org/pragma.html#pragma_synchronous).
+#[test]
+fn a_commit_waits_for_the_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let tables = keystore(dir.path(), "a.db");
+    let level: i64 = run(async {
+        let mut open = tables.open().await.unwrap();
+        let level = sqlx::query_scalar("PRAGMA synchronous")
+            .fetch_one(&mut open.connection)
+            .await
+            .unwrap();
+        close(open).await;
+        level
+    });
+    assert_eq!(level, 2);
+}
+
 #[test]
 fn another_programs_database_is_no_keystore() {
     let dir = tempfile::tempdir().unwrap();

@@ -266,16 +266,35 @@ fn a_statement_without_subject_or_of_another_type() {
 #[test]
 fn a_subject_with_one_right_and_one_wrong_digest() {
     let scratch = signed_blob("p256");
-    // The message signature makes SHA-512 unneeded; the statement alone brings it in.
-    let bundle = Forger::of("p256").statement(&json!({
-        "_type": "https://in-toto.io/Statement/v1",
-        "subject": [{"digest": {
-            "sha256": sha256(b"something else").hex(),
-            "gitCommit": "0000000000000000000000000000000000000000",
-        }}],
-        "predicateType": "https://sigstore.dev/cosign/sign/v1",
-        "predicate": {},
-    }));
-    scratch.write("b.json", bundle);
+    let bytes = scratch.read("app.bin");
+    let right = sha256(&bytes).hex();
+    let about = |scratch: &Scratch, digests: serde_json::Value| {
+        let bundle = Forger::of("p256").statement(&json!({
+            "_type": "https://in-toto.io/Statement/v1",
+            "subject": [{"digest": digests}],
+            "predicateType": "https://sigstore.dev/cosign/sign/v1",
+            "predicate": {},
+        }));
+        scratch.write("b.json", bundle);
+    };
+    let commit = "0000000000000000000000000000000000000000";
+    about(
+        &scratch,
+        json!({"sha256": sha256(b"something else").hex(), "gitCommit": commit}),
+    );
     denied(&with_bundle(&scratch, "b.json"), "digest-mismatch");
+    // SHA-512 is looked at where somebody, whoever that is, states one.
+    about(
+        &scratch,
+        json!({"sha256": right, "sha512": "00".repeat(64)}),
+    );
+    super::allowed(&with_bundle(&scratch, "b.json"));
+    let stated = format!("sha512:{}", "11".repeat(64)).parse().unwrap();
+    let stranger = Forger::of("p384").stating(&bytes, Some(stated));
+    scratch.write("c.json", stranger);
+    let key = public("p256");
+    let args = [
+        "app.bin", "--key", &key, "--bundle", "b.json", "--bundle", "c.json",
+    ];
+    denied(&super::verify(&scratch, &args), "digest-mismatch");
 }

@@ -245,6 +245,48 @@ fn a_program_in_a_model_runs_only_as_it_was_signed() {
 }
 
 #[test]
+fn a_program_in_the_copy_runs_through_its_descriptor() {
+    let scratch = super::model();
+    let at = scratch.write("m/which", "#!/bin/sh\necho \"$0\"\n");
+    fs::set_permissions(at, fs::Permissions::from_mode(0o755)).unwrap();
+    sign(&scratch, "m", "p256");
+    let out = guard(&scratch, &["m", "--into", "into", "--", "into/m/which"]).run();
+    assert!(out.ok().stdout.starts_with("/proc/self/fd/"), "{out}");
+    // Evidence is no part of what was signed, and is not run.
+    let signature = scratch.join("m/model.sig");
+    fs::set_permissions(signature, fs::Permissions::from_mode(0o755)).unwrap();
+    let out = guard(
+        &scratch,
+        &["m", "--into", "again", "--", "again/m/model.sig"],
+    )
+    .run();
+    refused(&out, 126, &["is not what was verified"]);
+}
+
+#[test]
+fn a_link_in_a_model_is_a_part_of_it_through_a_linked_folder_too() {
+    let scratch = super::model();
+    sign(&scratch, "m", "p256");
+    write_program(&scratch, "evil", "evil");
+    fs::create_dir(scratch.join("m/cache")).unwrap();
+    symlink("../../evil", scratch.join("m/cache/link")).unwrap();
+    symlink("m/cache", scratch.join("way")).unwrap();
+    for program in ["m/cache/link", "way/link"] {
+        let args = [
+            "m",
+            "--ignore-path",
+            "cache",
+            "--symlinks-within",
+            ".",
+            "--",
+        ];
+        let out = guard(&scratch, &[&args[..], &[program]].concat()).run();
+        refused(&out, 126, &["is not what was verified"]);
+        out.stdout_lacks("evil");
+    }
+}
+
+#[test]
 fn the_original_of_a_copy_runs_only_while_it_is_what_was_verified() {
     let scratch = Scratch::new();
     program(&scratch, "tool");

@@ -234,6 +234,41 @@ fn an_envelopes_signed_form_is_neither_signed_nor_believed() {
 }
 
 #[test]
+fn a_packed_file_that_is_an_envelopes_signed_form_is_not_believed() {
+    let scratch = Scratch::new();
+    let forger = super::forge::Forger::of("p256");
+    for (name, text, code) in [("plain", "no envelope", 0), ("form", "DSSEv1 1 x 1 y", 1)] {
+        scratch.write(name, text);
+        let bundle = forger.message(text.as_bytes());
+        scratch.write(format!("{name}.sigstore.json"), bundle);
+        let layout = format!("oci-layout:l:{name}");
+        scratch.obreia().args(["push", name, &layout]).run().ok();
+        let key = public("p256");
+        let out = super::verify(&scratch, &[&layout, "--key", &key]);
+        out.expect_code(code);
+        if code == 1 {
+            super::denied(&out, "format-not-allowed");
+        }
+    }
+}
+
+#[test]
+fn what_lies_where_a_signature_would_is_a_file_unless_it_reads_as_one() {
+    let scratch = Scratch::new();
+    scratch.write("model/a", b"a");
+    // The signature lies beside the folder, so that the place inside is free.
+    let args = ["sign", "model", "--output", "model.x.sigstore.json"];
+    let signed = scratch.obreia().args(args);
+    signed.args(["--key", &super::private("p256")]).run().ok();
+    let key = public("p256");
+    super::allowed(&super::verify(&scratch, &["model", "--key", &key]));
+    script(&scratch, "model/model.sig", "#!/bin/sh\necho PWNED\n");
+    let out = super::verify(&scratch, &["model", "--key", &key]);
+    let verdict = super::denied(&out, "unsigned-files");
+    assert!(verdict.to_string().contains("model.sig"), "{verdict}");
+}
+
+#[test]
 fn a_name_makes_no_file_evidence() {
     let scratch = Scratch::new();
     scratch.write("model/a", b"a");

@@ -74,6 +74,20 @@ fn without_a_passphrase_nothing_is_made() {
 }
 
 #[test]
+fn a_passphrase_file_has_a_limit() {
+    let scratch = Scratch::new();
+    scratch.write("long", "x".repeat(4097));
+    let args = ["init", "here", "--passphrase-file", "long"];
+    scratch
+        .obreia()
+        .args(args)
+        .run()
+        .expect_code(2)
+        .stderr_has("more than 4096 bytes");
+    assert_eq!(scratch.files(), ["long"]);
+}
+
+#[test]
 fn a_passphrase_file_works_without_its_last_line_end() {
     let scratch = Scratch::new();
     scratch.write("pass", format!("{PASSPHRASE}\n"));

@@ -99,6 +99,12 @@ fn an_existing_folder_is_never_pulled_into() {
         .expect_code(2)
         .stderr_has("exists already");
     assert_eq!(scratch.files(), before);
+    // Nothing was read for it: a damaged layer is not what is told.
+    let layer = obreia::crypto::sha256(b"aaaa").to_string();
+    std::fs::write(blob(&scratch, "l", &layer), b"aaab").unwrap();
+    run(&scratch, ["pull", "oci-layout:l:v1", "out"])
+        .expect_code(2)
+        .stderr_has("exists already");
 }
 
 #[test]

@@ -219,6 +219,9 @@ fn a_read_only_mount_is_told_from_a_writable_one() {
     let read_only = mount(&["-o", "remount,bind,ro"], &model);
     let outer = open(&model).unwrap().is_on_read_only_mounts();
     let inner = open(model.join("inner")).unwrap().is_on_read_only_mounts();
+    // A link on the way can be turned to something else.
+    symlink("m", scratch.join("way")).unwrap();
+    let linked = obreia::source::mount::is_read_only(&scratch.join("way/inner"));
     // A writable mount inside a read-only one makes the whole writable.
     let sub = mount(&["-t", "tmpfs", "tmpfs"], &model.join("inner"));
     scratch.write("m/inner/b", "2");
@@ -226,7 +229,7 @@ fn a_read_only_mount_is_told_from_a_writable_one() {
     let _ = Command::new("umount").arg(model.join("inner")).status();
     let _ = Command::new("umount").arg(&model).status();
     assert!(read_only && sub);
-    assert_eq!((outer, inner, mixed), (true, true, false));
+    assert_eq!((outer, inner, linked, mixed), (true, true, false, false));
 }
 
 /// What a copy leaves beside its place.

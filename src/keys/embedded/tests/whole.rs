@@ -170,7 +170,13 @@ fn only_the_new_passphrase_opens_after_a_change() {
 #[test]
 fn an_existing_keystore_is_never_made_anew() {
     let place = Place::with(&["model-sign/a"]);
+    let log = std::fs::read(place.state().join("audit/journal")).unwrap();
     let again = run(init(&place.state(), &secret(), &caller(), place.clock()));
     assert!(matches!(again, Err(KeyFault::Exists(_))));
+    // It was not even begun.
+    assert_eq!(
+        log,
+        std::fs::read(place.state().join("audit/journal")).unwrap()
+    );
     place.sign("kms://model-sign/a").unwrap();
 }
