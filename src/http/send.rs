@@ -2,6 +2,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 
+use super::cause::{refuses_the_certificate, root_cause};
 use super::{Attempt, HttpFault, Next, Options, after};
 use crate::secret::Secret;
 
@@ -14,6 +15,8 @@ pub enum Method {
     Post,
     /// PUT
     Put,
+    /// PATCH
+    Patch,
     /// DELETE
     Delete,
 }
@@ -156,6 +159,7 @@ async fn once(
         Method::Get => reqwest::Method::GET,
         Method::Post => reqwest::Method::POST,
         Method::Put => reqwest::Method::PUT,
+        Method::Patch => reqwest::Method::PATCH,
         Method::Delete => reqwest::Method::DELETE,
     };
     let bad = |_| HttpFault::BadUrl {
@@ -196,39 +200,13 @@ async fn once(
 
 fn fault(error: &reqwest::Error, endpoint: &str) -> HttpFault {
     let (endpoint, cause) = (endpoint.to_owned(), root_cause(error));
-    if is_tls(error) {
+    if refuses_the_certificate(error) {
         HttpFault::Tls { endpoint, cause }
     } else if error.is_connect() || error.is_builder() {
         HttpFault::Unreachable { endpoint, cause }
     } else {
         HttpFault::Cut { endpoint, cause }
     }
-}
-
-fn is_tls(error: &reqwest::Error) -> bool {
-    sources(error).any(|source| {
-        let inner = source
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref)
-            .is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>);
-        inner || source.is::<rustls::Error>()
-    })
-}
-
-fn root_cause(error: &reqwest::Error) -> String {
-    // The outermost text would repeat the URL.
-    sources(error)
-        .last()
-        .map_or_else(|| error.to_string(), ToString::to_string)
-        .chars()
-        .take(512)
-        .collect()
-}
-
-fn sources<'a>(
-    error: &'a reqwest::Error,
-) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
-    std::iter::successors(std::error::Error::source(error), |e| e.source())
 }
 
 /// Scheme, host and port: what messages show of a URL.

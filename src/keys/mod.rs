@@ -15,6 +15,8 @@ mod settings;
 
 #[cfg(feature = "sign")]
 mod administer;
+#[cfg(feature = "azure")]
+mod azure;
 #[cfg(feature = "sign")]
 mod context;
 #[cfg(feature = "sign")]
@@ -63,8 +65,8 @@ pub use keyring::Keyring;
 pub use reader::KeyReader;
 pub use route::{ByRule, Route};
 pub use settings::{
-    Aliases, ClientCertificate, Hit, Keys, Pkcs11, Pkcs11Module, RsaScheme, Rule, Rules, Settings,
-    Vault, VaultAuth,
+    Aliases, Azure, AzureLogin, ClientCertificate, Hit, Keys, Pkcs11, Pkcs11Module, RsaScheme,
+    Rule, Rules, Settings, Vault, VaultAuth,
 };
 
 #[cfg(feature = "sign")]

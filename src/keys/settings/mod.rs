@@ -1,6 +1,7 @@
 //! What keys are to be had from where. The tree of this module mirrors
 //! `[keys]` in the configuration and the folders of the providers.
 
+mod azure;
 mod pkcs11;
 mod rules;
 mod vault;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use azure::{Azure, AzureLogin};
 pub use pkcs11::{Pkcs11, Pkcs11Module};
 pub(super) use rules::with_version;
 pub use rules::{Aliases, Hit, Rule, Rules};
@@ -65,12 +67,15 @@ pub struct Keys {
     pub aliases: Aliases,
     /// `[keys.vault]`
     pub vault: Vault,
+    /// `[keys.azure]`
+    pub azure: Azure,
 }
 
 impl Keys {
     /// The same, with relative files taken from `base`.
     #[must_use]
     pub fn from_folder(mut self, base: &Path) -> Self {
+        self.azure = self.azure.from_folder(base);
         self.pkcs11 = self.pkcs11.from_folder(base);
         self.vault = self.vault.from_folder(base);
         self

@@ -1,10 +1,14 @@
 //! Keys: the keystore and key files, through the binary and the library.
 
+#[cfg(feature = "azure")]
+mod azure;
 mod commands;
 mod crash;
 mod damage;
 mod interop;
 mod killed;
+#[cfg(feature = "azure")]
+mod standin;
 mod together;
 mod wycheproof;
 
