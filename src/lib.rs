@@ -13,6 +13,10 @@
 //! - L4, use cases: [`ops`], [`config`]
 //! - L5, surfaces: [`cli`]
 
+// Files of the integration tests are used by unit tests too.
+#[cfg(test)]
+extern crate self as obreia;
+
 pub mod attestations;
 pub mod audit;
 pub mod bundle;

@@ -87,3 +87,5 @@ pub const MODULE_REPLY: usize = 1 << 20;
 pub const MODULE_THREADS: usize = 64;
 /// Most keys of one token that are listed, and that one process holds open.
 pub const TOKEN_KEYS: usize = 1_000;
+/// Most versions of one key at another provider that are looked at.
+pub const KEY_VERSIONS: usize = 500;

@@ -3,12 +3,16 @@
 //! Nothing here but private keys touches the random generator: verifying must
 //! not pay for its start.
 
+#[cfg(feature = "sign")]
+mod ecdsa;
 mod hash;
 #[cfg(feature = "sign")]
 mod private;
 mod public_key;
 mod scheme;
 
+#[cfg(feature = "sign")]
+pub use ecdsa::ecdsa_der;
 pub use hash::{Hasher, MultiHasher, sha256};
 #[cfg(feature = "sign")]
 pub use private::{PrivateKey, PrivateKeyError};

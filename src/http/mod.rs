@@ -2,8 +2,10 @@
 //! turned off, bounded answers, deadlines, and retries that know what may be
 //! sent twice. With `--offline` no socket is opened.
 
+mod cause;
 mod fault;
 mod options;
+mod origin;
 mod retry;
 mod send;
 
@@ -12,5 +14,6 @@ mod tests;
 
 pub use fault::HttpFault;
 pub use options::Options;
+pub use origin::{is_loopback, origin};
 pub use retry::{Attempt, Next, after};
 pub use send::{Client, Method, Reply, Request, endpoint};

@@ -2,6 +2,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 
+use super::cause::{refuses_the_certificate, root_cause};
 use super::{Attempt, HttpFault, Next, Options, after};
 use crate::secret::Secret;
 
@@ -14,6 +15,8 @@ pub enum Method {
     Post,
     /// PUT
     Put,
+    /// PATCH
+    Patch,
     /// DELETE
     Delete,
 }
@@ -163,6 +166,7 @@ async fn once(
         Method::Get => reqwest::Method::GET,
         Method::Post => reqwest::Method::POST,
         Method::Put => reqwest::Method::PUT,
+        Method::Patch => reqwest::Method::PATCH,
         Method::Delete => reqwest::Method::DELETE,
     };
     let bad = |_| HttpFault::BadUrl {
@@ -203,47 +207,13 @@ async fn once(
 
 fn fault(error: &reqwest::Error, endpoint: &str) -> HttpFault {
     let (endpoint, cause) = (endpoint.to_owned(), root_cause(error));
-    if is_tls(error) {
+    if refuses_the_certificate(error) {
         HttpFault::Tls { endpoint, cause }
     } else if error.is_connect() || error.is_builder() {
         HttpFault::Unreachable { endpoint, cause }
     } else {
         HttpFault::Cut { endpoint, cause }
     }
-}
-
-fn is_tls(error: &reqwest::Error) -> bool {
-    // An I/O error gives as its source that of the error inside, which may be
-    // an I/O error again: each is looked into.
-    sources(error).any(|source| {
-        let mut held = Some(source);
-        while let Some(at) = held {
-            if at.is::<rustls::Error>() {
-                return true;
-            }
-            let io = at.downcast_ref::<std::io::Error>();
-            held = io
-                .and_then(std::io::Error::get_ref)
-                .map(|inner| inner as &(dyn std::error::Error + 'static));
-        }
-        false
-    })
-}
-
-fn root_cause(error: &reqwest::Error) -> String {
-    // The outermost text would repeat the URL.
-    sources(error)
-        .last()
-        .map_or_else(|| error.to_string(), ToString::to_string)
-        .chars()
-        .take(512)
-        .collect()
-}
-
-fn sources<'a>(
-    error: &'a reqwest::Error,
-) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
-    std::iter::successors(std::error::Error::source(error), |e| e.source())
 }
 
 /// Scheme, host and port: what messages show of a URL.

@@ -17,6 +17,8 @@ mod settings;
 mod administer;
 #[cfg(feature = "aws")]
 mod aws;
+#[cfg(feature = "azure")]
+mod azure;
 #[cfg(feature = "sign")]
 mod context;
 #[cfg(feature = "sign")]
@@ -65,8 +67,8 @@ pub use keyring::Keyring;
 pub use reader::KeyReader;
 pub use route::{ByRule, Route};
 pub use settings::{
-    Aliases, Aws, ClientCertificate, Hit, Keys, Pkcs11, Pkcs11Module, RsaScheme, Rule, Rules,
-    Settings, Vault, VaultAuth,
+    Aliases, Aws, Azure, AzureLogin, ClientCertificate, Hit, Keys, Pkcs11, Pkcs11Module, RsaScheme,
+    Rule, Rules, Settings, Vault, VaultAuth,
 };
 
 #[cfg(feature = "sign")]

@@ -25,6 +25,11 @@ pub(super) fn adapters(settings: &Settings, clock: &Arc<dyn Clock>) -> Vec<Box<A
         let keys = super::embedded::EmbeddedKeys::new(state, Arc::clone(clock));
         adapters.push(Box::new(keys));
     }
+    #[cfg(feature = "azure")]
+    adapters.push(Box::new(super::azure::AzureKeys::new(
+        &settings.keys.azure,
+        &context,
+    )));
     adapters.push(Box::new(super::pkcs11::Pkcs11Keys::new(settings, context)));
     adapters
 }

@@ -2,6 +2,7 @@
 //! `[keys]` in the configuration and the folders of the providers.
 
 mod aws;
+mod azure;
 mod pkcs11;
 mod rules;
 mod vault;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use aws::Aws;
+pub use azure::{Azure, AzureLogin};
 pub use pkcs11::{Pkcs11, Pkcs11Module};
 pub(super) use rules::with_version;
 pub use rules::{Aliases, Hit, Rule, Rules};
@@ -69,12 +71,15 @@ pub struct Keys {
     pub aliases: Aliases,
     /// `[keys.vault]`
     pub vault: Vault,
+    /// `[keys.azure]`
+    pub azure: Azure,
 }
 
 impl Keys {
     /// The same, with relative files taken from `base`.
     #[must_use]
     pub fn from_folder(mut self, base: &Path) -> Self {
+        self.azure = self.azure.from_folder(base);
         self.pkcs11 = self.pkcs11.from_folder(base);
         self.aws = self.aws.in_folder(base);
         self.vault = self.vault.from_folder(base);

@@ -2,11 +2,15 @@
 
 #[cfg(feature = "aws")]
 mod aws;
+#[cfg(feature = "azure")]
+mod azure;
 mod commands;
 mod crash;
 mod damage;
 mod interop;
 mod killed;
+#[cfg(feature = "azure")]
+mod standin;
 mod together;
 mod wycheproof;
 

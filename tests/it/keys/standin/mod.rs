@@ -1,0 +1,8 @@
+//! A stand-in for a cloud's key service: HTTP on a loopback port, every request
+//! held against what the vendor published of the API, and faults on demand.
+
+mod description;
+mod server;
+
+pub(crate) use description::Description;
+pub(crate) use server::{Answer, Call, Server};
