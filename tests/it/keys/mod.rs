@@ -5,6 +5,7 @@ mod crash;
 mod damage;
 mod interop;
 mod killed;
+mod pkcs11;
 mod together;
 mod wycheproof;
 
