@@ -53,11 +53,17 @@ static void note(const char *what) {
     close(file);
 }
 
+/* Past the handler that Rust has for its stack, which returns from a raise. */
+static void crash(int number) {
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
 static ulong initialize(void *arguments) {
     note("initialize");
     if (mode("start-hangs")) for (;;) pause();
     if (mode("start-fails")) return GENERAL_ERROR;
-    if (mode("start-crashes")) raise(SIGSEGV);
+    if (mode("start-crashes")) crash(SIGSEGV);
     /* struct of four function pointers, flags, reserved; 2 is CKF_OS_LOCKING_OK */
     if (mode("cant-lock") && arguments && ((ulong *)arguments)[4] & 2) return CANT_LOCK;
     return ((ulong (*)(void *))real.call[INITIALIZE])(arguments);
@@ -99,7 +105,7 @@ static ulong login(ulong session, ulong user, char *pin, ulong length) {
 }
 
 static ulong find_init(ulong session, void *template, ulong count) {
-    if (mode("find-crashes")) raise(SIGBUS);
+    if (mode("find-crashes")) crash(SIGBUS);
     return ((ulong (*)(ulong, void *, ulong))real.call[FIND_OBJECTS_INIT])(session, template, count);
 }
 
@@ -140,10 +146,13 @@ static ulong sign(ulong session, void *data, ulong length, unsigned char *signat
 
 static ulong generate_pair(ulong session, void *mechanism, void *public, ulong public_count,
                            ulong *private, ulong private_count, ulong *a, ulong *b) {
-    /* CK_ATTRIBUTE: type, value, length; 0x162 is CKA_EXTRACTABLE, 0x103 CKA_SENSITIVE */
-    for (ulong i = 0; mode("exposes") && i < private_count; i++) {
-        if (private[3 * i] == 0x162) *(char *)private[3 * i + 1] = 1;
-        if (private[3 * i] == 0x103) *(char *)private[3 * i + 1] = 0;
+    /* CK_ATTRIBUTE: type, value, length. The value may stand for others too. */
+    static char yes = 1, no = 0;
+    for (ulong i = 0; i < private_count; i++) {
+        ulong *value = &private[3 * i + 1];
+        if (mode("exposes") && private[3 * i] == 0x162) *value = (ulong)&yes; /* CKA_EXTRACTABLE */
+        if (mode("exposes") && private[3 * i] == 0x103) *value = (ulong)&no; /* CKA_SENSITIVE */
+        if (mode("forbids") && private[3 * i] == 0x108) *value = (ulong)&no; /* CKA_SIGN */
     }
     return ((ulong (*)(ulong, void *, void *, ulong, ulong *, ulong, ulong *, ulong *))
                 real.call[GENERATE_KEY_PAIR])(session, mechanism, public, public_count, private,

@@ -35,15 +35,12 @@ impl Hsm {
     /// `None` in a quick run.
     pub(crate) fn new() -> Option<Self> {
         let util = peer("softhsm2-util")?;
-        let scratch = Scratch::new();
+        // With an audit log, as everybody has one who runs `init`.
+        let scratch = super::place();
         std::fs::create_dir(scratch.join("tokens")).unwrap();
-        let conf = format!(
-            "directories.tokendir = {}\n",
-            scratch.join("tokens").display()
-        );
+        let tokens = scratch.join("tokens");
+        let conf = format!("directories.tokendir = {}\n", tokens.display());
         scratch.write("softhsm2.conf", conf);
-        scratch.write("obreia.toml", "version = 1\n");
-        std::fs::create_dir(scratch.join("state")).unwrap();
         let hsm = Self {
             scratch,
             module: softhsm_module(),

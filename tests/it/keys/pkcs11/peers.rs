@@ -73,30 +73,25 @@ fn what_a_token_signs_openssl_verifies() {
             sign(&key, MESSAGE).await.unwrap()
         });
         hsm.scratch.write("signature", signature);
-        // The public half as OpenSC reads it out of the token, not as we do.
-        let read = [
-            "--read-object",
-            "--type",
-            "pubkey",
-            "--label",
-            &label,
-            "--output-file",
-            "key.der",
-        ];
-        hsm.pkcs11_tool(&read).ok();
-        let openssl = peer("openssl").unwrap();
-        let pem = [
-            "pkey", "-pubin", "-inform", "DER", "-in", "key.der", "-out", "key.pub",
-        ];
-        let converted = hsm.bare(&[]).program(openssl).args(pem).run();
-        if algorithm == "ed25519" && converted.code != Some(0) {
-            // OpenSC writes Edwards keys as it likes; the file of ours then.
-            let ours = hsm.run(&["key", "public", &uri]);
-            hsm.scratch.write("key.pub", &ours.ok().stdout);
-        } else {
-            converted.ok();
-            let ours = hsm.run(&["key", "public", &uri]);
-            assert_eq!(ours.ok().stdout, hsm.scratch.read_text("key.pub"), "{uri}");
+        let ours = hsm.run(&["key", "public", &uri]);
+        let ours = &ours.ok().stdout;
+        hsm.scratch.write("key.pub", ours);
+        if matches!(algorithm, "p256" | "rsa-3072") {
+            // OpenSC 0.23 reads these out of the token, and no others.
+            let read = [
+                "--read-object",
+                "--type",
+                "pubkey",
+                "--label",
+                &label,
+                "--output-file",
+                "key.der",
+            ];
+            hsm.pkcs11_tool(&read).ok();
+            let openssl = peer("openssl").unwrap();
+            let pem = ["pkey", "-pubin", "-inform", "DER", "-in", "key.der"];
+            let theirs = hsm.bare(&[]).program(openssl).args(pem).run();
+            assert_eq!(ours, &theirs.ok().stdout, "{uri}");
         }
         openssl_verifies(&hsm, &options);
     }
@@ -198,8 +193,6 @@ fn keys_that_were_made_here_are_used_by_pkcs11_tool() {
         .stdout_has("never extractable")
         .stdout_has("always sensitive")
         .stdout_has("local");
-    let read = ["--read-object", "--type", "privkey", "--label", "ours"];
-    assert_ne!(hsm.pkcs11_tool(&read).code, Some(0));
 }
 
 #[test]
@@ -302,17 +295,19 @@ fn a_certificate_of_another_key_makes_no_signature_pass() {
 
 #[test]
 fn keys_that_are_not_for_signing() {
-    let Some(hsm) = Hsm::new() else { return };
+    let Some(hsm) = Hsm::faulty() else { return };
     hsm.scratch.write("a.txt", "hello");
-    hsm.pkcs11_tool(&[
+    hsm.mode("forbids");
+    let make = [
         "--keypairgen",
         "--key-type",
-        "rsa:2048",
+        "EC:prime256v1",
         "--id",
         "01",
-        "--usage-decrypt",
-    ])
-    .ok();
+        "--usage-sign",
+    ];
+    hsm.pkcs11_tool(&make).ok();
+    hsm.mode("");
     let out = hsm.run(&[
         "sign",
         "a.txt",
