@@ -129,7 +129,7 @@ impl KeyFault {
                 "check the passphrase, and which keystore or file it belongs to"
             }
             Self::NoPassphrase { .. } => {
-                "set OBREIA_PASSPHRASE (COSIGN_PASSWORD for cosign's key files), give --passphrase-file FILE, or run on a terminal"
+                "set OBREIA_PASSPHRASE (COSIGN_PASSWORD for cosign's key files, PKCS11_PIN for tokens), give --passphrase-file FILE, or run on a terminal"
             }
             Self::NotPermitted { rule, .. } => match *rule {
                 "key-disabled" => "enable it with: obreia key enable KEY",

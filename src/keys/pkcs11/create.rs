@@ -44,7 +44,7 @@ impl GenerateKey for Pkcs11Keys {
                 id,
             };
             let fault = |fault| module.about(&uri).fault(fault);
-            let asked = found.child.ask(ask, &[], module.slow_deadline()).await;
+            let asked = found.child.ask(ask, &[], module.deadline).await;
             let (Answer::Key(facts), _) = asked.map_err(fault)? else {
                 return Err(fault(beside_the_point()));
             };

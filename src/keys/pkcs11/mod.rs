@@ -21,6 +21,8 @@ mod uri;
 mod wire;
 
 #[cfg(test)]
+mod speed;
+#[cfg(test)]
 mod tests;
 
 pub use host::host;

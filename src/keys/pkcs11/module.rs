@@ -15,10 +15,6 @@ use super::wire::{Answer, Ask, Library, Object, Token, Trouble, TroubleKind};
 use crate::keys::KeyFault;
 use crate::secret::Secret;
 
-/// How many more times a deadline is given for what people or the making of
-/// large primes take.
-const SLOW: u32 = 4;
-
 /// A module and what this process has of it.
 pub(super) struct Module {
     pub(super) place: Place,
@@ -233,7 +229,7 @@ impl Module {
             }));
         }
         let ask = Ask::Login { slot: token.slot };
-        let asked = found.child.ask(ask, secret.expose(), self.deadline * SLOW);
+        let asked = found.child.ask(ask, secret.expose(), self.deadline);
         match asked.await {
             Ok((Answer::Done, _)) => {
                 login.accepted = Some(secret);
@@ -256,11 +252,6 @@ impl Module {
             // A loss would be tried again, and a PIN may have been spent.
             Err(fault) => Err(Stumble::Fault(self.about(uri).fault(fault))),
         }
-    }
-
-    /// A deadline for the making of a key.
-    pub(super) fn slow_deadline(&self) -> Duration {
-        self.deadline * SLOW
     }
 }
 

@@ -14,6 +14,7 @@ use crate::crypto::{Hasher, PublicKey, Scheme};
 use crate::custody::KeyInfo;
 use crate::digest::{Algorithm, Digest};
 use crate::keys::{BoxFuture, KeyFault, PrehashSigner, Signer};
+use crate::limits;
 
 /// A private key in a token.
 pub(super) struct TokenSigner {
@@ -81,6 +82,17 @@ impl TokenSigner {
             Input::Digest(digest) => (true, digest),
             Input::Message(message) => (false, message),
         };
+        // The request's head fits into what is above the largest statement.
+        if body.len() as u64 > limits::STATEMENT {
+            return Err(KeyFault::BadRequest {
+                key: self.info.to_string(),
+                why: format!(
+                    "{} bytes are more than are sent to a token ({})",
+                    body.len(),
+                    limits::STATEMENT
+                ),
+            });
+        }
         let mut again = true;
         loop {
             let ask = Ask::Sign {

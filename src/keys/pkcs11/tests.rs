@@ -20,7 +20,7 @@ use crate::keys::{
 use crate::reference::KeyRef;
 use crate::time::{Clock, Timestamp};
 
-const PIN: &str = "1234-user";
+pub(super) const PIN: &str = "1234-user";
 
 /// What the helper process runs: this test, in this very binary.
 #[test]
@@ -38,7 +38,7 @@ fn the_helper_holds_a_module_and_nothing_else_does() {
 }
 
 /// SoftHSM's module; `None` where a quick run leaves it out.
-fn softhsm() -> Option<(PathBuf, PathBuf)> {
+pub(super) fn softhsm() -> Option<(PathBuf, PathBuf)> {
     if std::env::var_os("OBREIA_TEST_QUICK").is_some_and(|v| v == "1") {
         return None;
     }
@@ -67,30 +67,31 @@ struct Bench {
 }
 
 fn bench(rsa: Option<&str>) -> Option<Bench> {
-    let (util, module) = softhsm()?;
     let folder = tempfile::tempdir().unwrap();
-    let tokens = folder.path().join("tokens");
-    std::fs::create_dir(&tokens).unwrap();
-    let conf = folder.path().join("softhsm2.conf");
-    std::fs::write(
-        &conf,
-        format!("directories.tokendir = {}\n", tokens.display()),
-    )
-    .unwrap();
-    let made = Command::new(util)
-        .env("SOFTHSM2_CONF", &conf)
-        .args([
-            "--init-token",
-            "--free",
-            "--label",
-            "bench",
-            "--so-pin",
-            "12345678",
-        ])
-        .args(["--pin", PIN])
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{made:?}");
+    let keys = bench_at(folder.path(), rsa)?;
+    Some(Bench {
+        _folder: folder,
+        keys,
+    })
+}
+
+/// A token in `folder`, made where there is none yet.
+pub(super) fn bench_at(folder: &Path, rsa: Option<&str>) -> Option<Pkcs11Keys> {
+    let (util, module) = softhsm()?;
+    let tokens = folder.join("tokens");
+    let conf = folder.join("softhsm2.conf");
+    if !tokens.exists() {
+        std::fs::create_dir(&tokens).unwrap();
+        let text = format!("directories.tokendir = {}\n", tokens.display());
+        std::fs::write(&conf, text).unwrap();
+        let made = Command::new(util)
+            .env("SOFTHSM2_CONF", &conf)
+            .args(["--init-token", "--free", "--label", "bench"])
+            .args(["--so-pin", "12345678", "--pin", PIN])
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{made:?}");
+    }
     let module = Pkcs11Module {
         path: module,
         pin: None,
@@ -120,18 +121,15 @@ fn bench(rsa: Option<&str>) -> Option<Bench> {
     ]
     .map(OsString::from)
     .to_vec();
-    Some(Bench {
-        _folder: folder,
-        keys,
-    })
+    Some(keys)
 }
 
-fn key(text: &str) -> KeyRef {
+pub(super) fn key(text: &str) -> KeyRef {
     KeyRef::parse(text).unwrap()
 }
 
 /// All of them, polled in turns.
-async fn together<T>(futures: Vec<BoxFuture<'_, T>>) -> Vec<T> {
+pub(super) async fn together<T>(futures: Vec<BoxFuture<'_, T>>) -> Vec<T> {
     let mut open: Vec<_> = futures.into_iter().map(Ok).collect();
     std::future::poll_fn(move |context| {
         let mut waits = false;
@@ -156,7 +154,7 @@ async fn together<T>(futures: Vec<BoxFuture<'_, T>>) -> Vec<T> {
     .await
 }
 
-fn new(text: &str) -> NewKey {
+pub(super) fn new(text: &str) -> NewKey {
     NewKey {
         key: key(text),
         aliases: Vec::new(),

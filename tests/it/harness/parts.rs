@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// What the operating system's packages bring, with the package's name.
-const SYSTEM: &[(&str, &str)] = &[("openssl", "openssl")];
+const SYSTEM: &[(&str, &str)] = &[("cc", "gcc"), ("openssl", "openssl")];
 
 /// The program of that name: one that `scripts/peers` installs, or one of the
 /// system's. `None` only in a quick run (`scripts/test --quick`), where the

@@ -11,6 +11,7 @@ mod interop;
 mod killed;
 #[cfg(feature = "azure")]
 mod standin;
+mod pkcs11;
 mod together;
 mod wycheproof;
 

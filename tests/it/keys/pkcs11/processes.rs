@@ -1,0 +1,92 @@
+//! Several processes at one token, and processes that are killed.
+
+use std::time::{Duration, Instant};
+
+use super::{Hsm, PIN};
+
+#[test]
+fn two_processes_sign_with_one_key_at_once() {
+    let Some(hsm) = Hsm::new() else { return };
+    let uri = hsm.create("k", "p256");
+    hsm.scratch.write("a.txt", "hello");
+    let running: Vec<_> = (0..6)
+        .map(|n| {
+            let output = format!("{n}.json");
+            hsm.obreia(&["sign", "a.txt", "--key", &uri, "--output", &output])
+                .spawn()
+        })
+        .collect();
+    for one in running {
+        one.wait().ok();
+    }
+    for n in 0..6 {
+        let bundle = format!("{n}.json");
+        hsm.run(&["verify", "a.txt", "--key", &uri, "--bundle", &bundle])
+            .ok();
+    }
+    super::super::records(&hsm.scratch);
+}
+
+#[test]
+fn of_two_that_make_the_same_key_one_wins() {
+    let Some(hsm) = Hsm::new() else { return };
+    let uri = "pkcs11:token=hsm;object=same";
+    let start = || hsm.obreia(&["key", "create", uri]).spawn();
+    let (one, two) = (start(), start());
+    let (one, two) = (one.wait(), two.wait());
+    match (one.code, two.code) {
+        (Some(0), Some(2)) => two.stderr_has("there is already a key"),
+        (Some(2), Some(0)) => one.stderr_has("there is already a key"),
+        _ => panic!("{one}\n{two}"),
+    };
+    hsm.scratch.write("a.txt", "hello");
+    hsm.run(&["sign", "a.txt", "--key", uri]).ok();
+}
+
+/// Processes that hold modules of this test's folder.
+fn helpers(hsm: &Hsm) -> usize {
+    let conf = hsm.scratch.join("softhsm2.conf");
+    let wanted = format!("SOFTHSM2_CONF={}", conf.display());
+    std::fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(Result::ok)
+        .filter(|process| {
+            let read = |name: &str| std::fs::read(process.path().join(name)).unwrap_or_default();
+            let has = |bytes: &[u8], text: &str| {
+                bytes
+                    .windows(text.len())
+                    .any(|window| window == text.as_bytes())
+            };
+            has(&read("cmdline"), "__pkcs11-module") && has(&read("environ"), &wanted)
+        })
+        .count()
+}
+
+fn until(what: &str, mut is: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn nothing_is_left_running() {
+    let Some(hsm) = Hsm::faulty() else { return };
+    let uri = hsm.create("k", "p256");
+    hsm.scratch.write("a.txt", "hello");
+    hsm.run(&["sign", "a.txt", "--key", &uri]).ok();
+    assert_eq!(helpers(&hsm), 0);
+    // Killed while its module hangs, it takes the module with it.
+    hsm.mode("hang");
+    let running = hsm
+        .bare(&["sign", "a.txt", "--force", "--key", &uri])
+        .env("PKCS11_PIN", PIN)
+        .spawn();
+    until("the module was not asked", || hsm.noted("sign") >= 3);
+    assert_eq!(helpers(&hsm), 1);
+    running.kill();
+    until("the module's process outlives obreia", || {
+        helpers(&hsm) == 0
+    });
+}
