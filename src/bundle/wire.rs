@@ -84,7 +84,9 @@ struct MessageSignature {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct MessageDigest {
+    #[serde(default)]
     algorithm: String,
+    #[serde(default)]
     digest: String,
 }
 
@@ -97,7 +99,12 @@ const fn hash_name(algorithm: Algorithm) -> &'static str {
 }
 
 impl MessageDigest {
-    fn parse(&self) -> Result<Digest, BundleError> {
+    /// `None` where neither is there: protobuf's JSON leaves out what is empty,
+    /// and cosign states no digest beside a pure Ed25519 signature.
+    fn parse(&self) -> Result<Option<Digest>, BundleError> {
+        if self.algorithm.is_empty() && self.digest.is_empty() {
+            return Ok(None);
+        }
         let algorithm = [Algorithm::Sha256, Algorithm::Sha384, Algorithm::Sha512]
             .into_iter()
             .find(|a| hash_name(*a) == self.algorithm)
@@ -107,7 +114,9 @@ impl MessageDigest {
                 ))
             })?;
         let bytes = decode("messageDigest.digest", &self.digest)?;
-        Digest::new(algorithm, &bytes).map_err(BundleError::MessageDigest)
+        Digest::new(algorithm, &bytes)
+            .map(Some)
+            .map_err(BundleError::MessageDigest)
     }
 }
 
@@ -182,7 +191,10 @@ fn read_content(
 ) -> Result<Content, BundleError> {
     let content = match (message, envelope) {
         (Some(message), None) => Content::Message {
-            digest: message.message_digest.map(|d| d.parse()).transpose()?,
+            digest: match message.message_digest {
+                Some(digest) => digest.parse()?,
+                None => None,
+            },
             signature: decode("messageSignature.signature", &message.signature)?,
         },
         (None, Some(envelope)) => Content::Envelope(envelope.try_into()?),

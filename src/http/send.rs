@@ -82,11 +82,19 @@ impl Client {
             // A redirect could carry a token to another host.
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(options.connect);
+        let mut authorities = Vec::new();
         for authority in &options.authorities {
-            for certificate in reqwest::Certificate::from_pem_bundle(authority).map_err(bad)? {
-                builder = builder.add_root_certificate(certificate);
+            let found = reqwest::Certificate::from_pem_bundle(authority).map_err(bad)?;
+            if found.is_empty() {
+                let why = "an authority's file holds no certificate in PEM";
+                return Err(HttpFault::BadTls(why.to_owned()));
             }
+            authorities.extend(found);
         }
+        builder = match options.only_these {
+            true => builder.tls_certs_only(authorities),
+            false => builder.tls_certs_merge(authorities),
+        };
         if let Some(identity) = &options.identity {
             let identity = reqwest::Identity::from_pem(identity.expose()).map_err(bad)?;
             builder = builder.identity(identity);
@@ -206,13 +214,19 @@ fn fault(error: &reqwest::Error, endpoint: &str) -> HttpFault {
 }
 
 fn is_tls(error: &reqwest::Error) -> bool {
-    sources(error).any(|source| {
-        let inner = source
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref)
-            .is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>);
-        inner || source.is::<rustls::Error>()
-    })
+    sources(error).any(holds_tls)
+}
+
+/// Whether an error is TLS's own, in however many wrappings of `std::io`: what
+/// an `io::Error` holds is not among its sources.
+fn holds_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    if error.is::<rustls::Error>() {
+        return true;
+    }
+    let inner = error
+        .downcast_ref::<std::io::Error>()
+        .and_then(std::io::Error::get_ref);
+    inner.is_some_and(|inner| holds_tls(inner))
 }
 
 fn root_cause(error: &reqwest::Error) -> String {

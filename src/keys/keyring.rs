@@ -81,13 +81,6 @@ impl Keyring {
             .iter()
             .find(|adapter| adapter.reads(key))
             .map(AsRef::as_ref)
-            .ok_or_else(|| {
-                route.told(match key {
-                    KeyRef::Kms { .. } => KeyFault::NoKeystore(key.to_string()),
-                    KeyRef::File(_) | KeyRef::Provider { .. } => {
-                        KeyFault::NoProvider(key.to_string())
-                    }
-                })
-            })
+            .ok_or_else(|| route.told(registry::absent(key)))
     }
 }

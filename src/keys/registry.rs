@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use super::{Settings, file};
+use super::{KeyFault, Settings, env, file};
+use crate::reference::KeyRef;
 use crate::time::Clock;
 
 /// What an adapter is seen as: a build that only verifies reads public keys.
@@ -12,22 +13,80 @@ pub(super) type Adapter = dyn super::KeyProvider;
 #[cfg(not(feature = "sign"))]
 pub(super) type Adapter = dyn super::KeyReader;
 
+/// The schemes of our own providers, in whatever build: none is a plugin's.
+#[cfg(feature = "sign")]
+const TAKEN: &[&str] = &[
+    "awskms",
+    "azurekms",
+    "env",
+    "file",
+    "gcpkms",
+    "hashivault",
+    "k8s",
+    "kms",
+    "openbao",
+    "pkcs11",
+    "vault",
+];
+
 #[cfg(feature = "sign")]
 pub(super) fn adapters(settings: &Settings, clock: &Arc<dyn Clock>) -> Vec<Box<Adapter>> {
     let context = super::context::Context::new(settings, clock);
+    let keys = &settings.keys;
     let mut adapters: Vec<Box<Adapter>> = vec![
         Box::new(file::FileKeys),
-        Box::new(super::vault::VaultKeys::new(&settings.keys, &context)),
+        Box::new(env::EnvKeys::new(&settings.environment)),
+        Box::new(super::k8s::K8sKeys::new(&context, &keys.k8s)),
+        Box::new(super::vault::VaultKeys::new(keys, &context)),
     ];
     if let Some(state) = &settings.state {
         let keys = super::embedded::EmbeddedKeys::new(state, Arc::clone(clock));
         adapters.push(Box::new(keys));
     }
-    adapters.push(Box::new(super::pkcs11::Pkcs11Keys::new(settings, context)));
+    adapters.push(Box::new(super::pkcs11::Pkcs11Keys::new(
+        settings,
+        context.clone(),
+    )));
+    // Last: what nobody else answers to.
+    adapters.push(Box::new(super::plugin::PluginKeys::new(
+        &context,
+        &keys.plugin,
+        &settings.notices,
+        TAKEN,
+    )));
     adapters
 }
 
 #[cfg(not(feature = "sign"))]
-pub(super) fn adapters(_: &Settings, _: &Arc<dyn Clock>) -> Vec<Box<Adapter>> {
-    vec![Box::new(file::FileKeys)]
+pub(super) fn adapters(settings: &Settings, _: &Arc<dyn Clock>) -> Vec<Box<Adapter>> {
+    vec![
+        Box::new(file::FileKeys),
+        Box::new(env::EnvKeys::new(&settings.environment)),
+    ]
+}
+
+/// Why no adapter answers to `key`.
+pub(super) fn absent(key: &KeyRef) -> KeyFault {
+    let shown = key.to_string();
+    match key {
+        KeyRef::Kms { .. } => KeyFault::NoKeystore(shown),
+        KeyRef::File(_) => KeyFault::NoProvider(shown),
+        KeyRef::Provider { scheme, .. } => match feature(scheme) {
+            Some(feature) => KeyFault::NotCompiled {
+                scheme: scheme.clone(),
+                feature,
+            },
+            None => KeyFault::NoProvider(shown),
+        },
+    }
+}
+
+/// The feature that a scheme's provider stands behind.
+fn feature(scheme: &str) -> Option<&'static str> {
+    match scheme {
+        "awskms" => Some("aws"),
+        "azurekms" => Some("azure"),
+        "gcpkms" => Some("gcp"),
+        _ => None,
+    }
 }

@@ -1,21 +1,27 @@
 //! What keys are to be had from where. The tree of this module mirrors
 //! `[keys]` in the configuration and the folders of the providers.
 
+mod k8s;
 mod pkcs11;
+mod plugin;
 mod rules;
 mod vault;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Notices;
+use crate::environment::Environment;
+
+pub use k8s::K8s;
 pub use pkcs11::{Pkcs11, Pkcs11Module};
+pub use plugin::Plugin;
 pub(super) use rules::with_version;
 pub use rules::{Aliases, Hit, Rule, Rules};
 pub use vault::{ClientCertificate, RsaScheme, Vault, VaultAuth};
-
-use crate::environment::Environment;
 
 /// What a keyring is made from.
 #[derive(Clone, Debug)]
@@ -36,6 +42,8 @@ pub struct Settings {
     pub helper: Option<PathBuf>,
     /// `[keys]`
     pub keys: Keys,
+    /// Where words of providers go that are meant for a person.
+    pub notices: Notices,
 }
 
 impl Default for Settings {
@@ -47,6 +55,7 @@ impl Default for Settings {
             environment: Environment::default(),
             helper: None,
             keys: Keys::default(),
+            notices: Notices::default(),
         }
     }
 }
@@ -55,6 +64,8 @@ impl Default for Settings {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Keys {
+    /// `[keys.k8s]`
+    pub k8s: K8s,
     /// `[keys.pkcs11]`
     pub pkcs11: Pkcs11,
     /// `[[keys.rule]]`: which names are another provider's.
@@ -65,6 +76,8 @@ pub struct Keys {
     pub aliases: Aliases,
     /// `[keys.vault]`
     pub vault: Vault,
+    /// `[keys.plugin.NAME]`
+    pub plugin: BTreeMap<String, Plugin>,
 }
 
 impl Keys {
@@ -72,6 +85,10 @@ impl Keys {
     #[must_use]
     pub fn from_folder(mut self, base: &Path) -> Self {
         self.pkcs11 = self.pkcs11.from_folder(base);
+        for plugin in self.plugin.values_mut() {
+            *plugin = std::mem::take(plugin).from_folder(base);
+        }
+        self.k8s = self.k8s.from_folder(base);
         self.vault = self.vault.from_folder(base);
         self
     }

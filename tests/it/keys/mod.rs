@@ -3,8 +3,12 @@
 mod commands;
 mod crash;
 mod damage;
+mod env;
+mod front;
 mod interop;
+mod k8s;
 mod killed;
+mod plugin;
 mod together;
 mod wycheproof;
 
