@@ -275,3 +275,26 @@ impl From<&super::Bundle> for Bundle {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(algorithm: &str, digest: &str) -> Result<Option<Digest>, BundleError> {
+        let [algorithm, digest] = [algorithm, digest].map(ToOwned::to_owned);
+        MessageDigest { algorithm, digest }.parse()
+    }
+
+    #[test]
+    fn a_digest_that_is_not_there_is_none_and_half_of_one_is_refused() {
+        let digest = "A".repeat(43) + "=";
+        assert_eq!(parse("", ""), Ok(None));
+        assert!(parse("SHA2_256", &digest).unwrap().is_some());
+        for (algorithm, digest) in [("", digest.as_str()), ("SHA2_256", ""), ("SHA1", "")] {
+            assert!(matches!(
+                parse(algorithm, digest),
+                Err(BundleError::MessageDigest(_))
+            ));
+        }
+    }
+}

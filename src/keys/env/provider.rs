@@ -1,6 +1,6 @@
 use super::{EnvKeys, PROVIDER};
 use crate::keys::software::SoftwareSigner;
-use crate::keys::{BoxFuture, Capabilities, KeyFault, KeyProvider, Signer, Unlock, file};
+use crate::keys::{BoxFuture, Capabilities, KeyFault, KeyProvider, Signer, Unlock, Warning, file};
 use crate::reference::KeyRef;
 
 impl KeyProvider for EnvKeys {
@@ -24,8 +24,8 @@ impl KeyProvider for EnvKeys {
         PROVIDER
     }
 
-    fn probe(&self) -> BoxFuture<'_, Result<(), KeyFault>> {
-        Box::pin(async { Ok(()) })
+    fn probe(&self) -> BoxFuture<'_, Result<Vec<Warning>, KeyFault>> {
+        Box::pin(async { Ok(Vec::new()) })
     }
 
     fn capabilities(&self) -> Capabilities<'_> {

@@ -15,7 +15,7 @@ use super::settings::K8s;
 use super::software::SoftwareSigner;
 use super::{
     BoxFuture, Capabilities, DescribeKey, Described, DescribedVersion, KeyFault, KeyProvider,
-    KeyReader, Signer, Unlock,
+    KeyReader, Signer, Unlock, Warning,
 };
 use crate::custody::KeyState;
 use crate::reference::KeyRef;
@@ -107,8 +107,8 @@ impl KeyProvider for K8sKeys {
         PROVIDER
     }
 
-    fn probe(&self) -> BoxFuture<'_, Result<(), KeyFault>> {
-        Box::pin(self.ask_version())
+    fn probe(&self) -> BoxFuture<'_, Result<Vec<Warning>, KeyFault>> {
+        Box::pin(async { self.ask_version().await.map(|()| Vec::new()) })
     }
 
     fn capabilities(&self) -> Capabilities<'_> {

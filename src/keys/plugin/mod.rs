@@ -19,7 +19,7 @@ use super::known::{Known, KnownVersion};
 use super::settings::Plugin;
 use super::{
     BoxFuture, Capabilities, DescribeKey, Described, DescribedVersion, KeyFault, KeyProvider,
-    KeyReader, Notices, Signer, Unlock,
+    KeyReader, Notices, Signer, Unlock, Warning,
 };
 use crate::canon;
 use crate::crypto::{KeyKind, PublicKey, Scheme};
@@ -248,13 +248,13 @@ impl KeyProvider for PluginKeys {
     }
 
     /// Whether the programs that are configured are there; runs none.
-    fn probe(&self) -> BoxFuture<'_, Result<(), KeyFault>> {
+    fn probe(&self) -> BoxFuture<'_, Result<Vec<Warning>, KeyFault>> {
         Box::pin(async {
             for (scheme, plugin) in &self.settings {
                 let environment = &self.context.environment;
                 Program::find(scheme, plugin.program.as_deref(), environment)?;
             }
-            Ok(())
+            Ok(Vec::new())
         })
     }
 
