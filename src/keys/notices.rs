@@ -11,8 +11,8 @@ impl Notices {
         Self(Some(Arc::new(show)))
     }
 
-    #[cfg(feature = "sign")]
-    pub(super) fn say(&self, line: &str) {
+    /// Shows one line.
+    pub fn say(&self, line: &str) {
         if let Some(show) = &self.0 {
             show(line);
         }

@@ -433,7 +433,7 @@ fn what_would_weaken_the_connection_is_refused_by_name() {
         (
             "https://c.example",
             "token: [hunter2]",
-            "is no kubeconfig: line 13",
+            "is no kubeconfig: line 14",
         ),
     ] {
         let kube = Kube::new(&kubeconfig(server, user));

@@ -98,7 +98,51 @@ fn cosign_signs_with_our_rsa_key() {
 
 #[test]
 fn cosign_signs_with_our_ed25519_key() {
-    signs_through_us("ed25519", &[]);
+    let Some(case) = Case::new() else { return };
+    let create = ["key", "create", KEY, "--algorithm", "ed25519"];
+    case.ours(&create).ok();
+    case.they_sign(KEY).ok();
+    case.ours(&["verify", "f", "--key", KEY]).ok();
+    let public = case.ours(&["key", "public", KEY]).stdout;
+    case.scratch.write("k.pub", public);
+    // cosign states no digest beside a pure Ed25519 signature, and then misses
+    // it when it verifies; of its attestations it does not.
+    case.they_verify("k.pub", &[])
+        .expect_code(1)
+        .stderr_has("missing artifact digest");
+    case.scratch.write("predicate.json", br#"{"score":0.9}"#);
+    let kind = "https://example.acme/eval/v1";
+    let attest = [
+        "attest-blob",
+        "--key",
+        KEY,
+        "--signing-config",
+        "none.json",
+        "-y",
+        "--predicate",
+        "predicate.json",
+        "--type",
+        kind,
+        "--bundle",
+        "a.sigstore.json",
+        "f",
+    ];
+    case.cosign(&attest).ok();
+    let verify = [
+        "verify-blob-attestation",
+        "--key",
+        "k.pub",
+        "--insecure-ignore-tlog=true",
+        "--type",
+        kind,
+        "--bundle",
+        "a.sigstore.json",
+        "f",
+    ];
+    case.cosign(&verify).ok();
+    case.scratch.write("f", b"other bytes\n");
+    case.ours(&["verify", "f", "--key", KEY]).expect_code(1);
+    assert_ne!(case.cosign(&verify).code, Some(0));
 }
 
 #[test]
