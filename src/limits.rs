@@ -25,6 +25,16 @@ pub const PASSPHRASE: u64 = 4 << 10;
 pub const KEY_SERVICE: u64 = 4 << 20;
 /// Most keys of a key service that are listed, one request each.
 pub const KEYS_LISTED: usize = 1_000;
+/// Largest Kubernetes secret as JSON, in bytes (its data are 1 MiB at most).
+pub const KUBERNETES_SECRET: u64 = 2 << 20;
+/// Largest answer of a plugin, in bytes.
+pub const PLUGIN_ANSWER: usize = 64 << 10;
+/// Most of what a plugin says on standard error that is passed on, in bytes.
+pub const PLUGIN_WORDS: usize = 64 << 10;
+/// Largest request to us as a plugin, in bytes.
+pub const PLUGIN_REQUEST: u64 = 64 << 10;
+/// Longest name of a key that is given to a plugin, in bytes.
+pub const PLUGIN_KEY: usize = 4 << 10;
 /// Largest OCI manifest or index, in bytes (registries enforce 4 MiB).
 pub const MANIFEST: u64 = 4 << 20;
 /// Largest `index.json` of an OCI layout, in bytes.

@@ -84,7 +84,9 @@ struct MessageSignature {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct MessageDigest {
+    #[serde(default)]
     algorithm: String,
+    #[serde(default)]
     digest: String,
 }
 
@@ -97,7 +99,12 @@ const fn hash_name(algorithm: Algorithm) -> &'static str {
 }
 
 impl MessageDigest {
-    fn parse(&self) -> Result<Digest, BundleError> {
+    /// `None` where neither is there: protobuf's JSON leaves out what is empty,
+    /// and cosign states no digest beside a pure Ed25519 signature.
+    fn parse(&self) -> Result<Option<Digest>, BundleError> {
+        if self.algorithm.is_empty() && self.digest.is_empty() {
+            return Ok(None);
+        }
         let algorithm = [Algorithm::Sha256, Algorithm::Sha384, Algorithm::Sha512]
             .into_iter()
             .find(|a| hash_name(*a) == self.algorithm)
@@ -107,7 +114,9 @@ impl MessageDigest {
                 ))
             })?;
         let bytes = decode("messageDigest.digest", &self.digest)?;
-        Digest::new(algorithm, &bytes).map_err(BundleError::MessageDigest)
+        Digest::new(algorithm, &bytes)
+            .map(Some)
+            .map_err(BundleError::MessageDigest)
     }
 }
 
@@ -182,7 +191,10 @@ fn read_content(
 ) -> Result<Content, BundleError> {
     let content = match (message, envelope) {
         (Some(message), None) => Content::Message {
-            digest: message.message_digest.map(|d| d.parse()).transpose()?,
+            digest: match message.message_digest {
+                Some(digest) => digest.parse()?,
+                None => None,
+            },
             signature: decode("messageSignature.signature", &message.signature)?,
         },
         (None, Some(envelope)) => Content::Envelope(envelope.try_into()?),
@@ -260,6 +272,29 @@ impl From<&super::Bundle> for Bundle {
             },
             message_signature,
             dsse_envelope,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(algorithm: &str, digest: &str) -> Result<Option<Digest>, BundleError> {
+        let [algorithm, digest] = [algorithm, digest].map(ToOwned::to_owned);
+        MessageDigest { algorithm, digest }.parse()
+    }
+
+    #[test]
+    fn a_digest_that_is_not_there_is_none_and_half_of_one_is_refused() {
+        let digest = "A".repeat(43) + "=";
+        assert_eq!(parse("", ""), Ok(None));
+        assert!(parse("SHA2_256", &digest).unwrap().is_some());
+        for (algorithm, digest) in [("", digest.as_str()), ("SHA2_256", ""), ("SHA1", "")] {
+            assert!(matches!(
+                parse(algorithm, digest),
+                Err(BundleError::MessageDigest(_))
+            ));
         }
     }
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use super::Global;
 use crate::config::{Config, Environment};
-use crate::ops::keyring::{self, Keyring};
+use crate::ops::keyring::{self, Keyring, Notices};
 use crate::ops::{Failure, SystemClock};
 use crate::time::{Clock, Timestamp};
 
@@ -52,6 +52,7 @@ impl Context {
         let mut settings = keyring::settings(config, &self.environment, self.offline);
         // This very program, even where its file was replaced since it started.
         settings.helper = Some(PathBuf::from("/proc/self/exe"));
+        settings.notices = Notices::to(super::output::remark);
         Keyring::new(settings, Arc::new(SystemClock))
     }
 

@@ -44,6 +44,10 @@ mod keystore;
 #[cfg(feature = "sign")]
 mod passphrase;
 #[cfg(feature = "sign")]
+mod plugin;
+#[cfg(feature = "sign")]
+mod plugin_front;
+#[cfg(feature = "sign")]
 mod policy;
 #[cfg(feature = "sign")]
 mod promote;
@@ -153,6 +157,9 @@ enum Command {
     /// Check, test and lock policies
     #[cfg(feature = "sign")]
     Policy(policy::Arguments),
+    /// Use obreia's keys from cosign and its like
+    #[cfg(feature = "sign")]
+    Plugin(plugin::Arguments),
     /// Show the configuration in force
     Config(config::Arguments),
     /// Show what an artifact is made of, and what is said about it
@@ -183,6 +190,10 @@ pub fn main() -> ExitCode {
     #[cfg(feature = "sign")]
     if let Some(code) = crate::keys::host_pkcs11_module(std::env::args_os()) {
         return code;
+    }
+    #[cfg(feature = "sign")]
+    if plugin_front::is_asked_for() {
+        return plugin_front::main();
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -287,6 +298,8 @@ fn dispatch(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
         Command::Sbom(arguments) => arguments.run(&context, output),
         #[cfg(feature = "sign")]
         Command::Policy(arguments) => arguments.run(&context, output),
+        #[cfg(feature = "sign")]
+        Command::Plugin(arguments) => arguments.run(&context, output),
         #[cfg(feature = "sign")]
         Command::Completions(arguments) => arguments.run(output),
         #[cfg(feature = "sign")]

@@ -189,6 +189,11 @@ impl Output {
     }
 }
 
+/// One line on standard error that somebody else's program wrote.
+pub(super) fn remark(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{}", visible(line));
+}
+
 /// Text with control characters made visible: names and documents of others
 /// are printed, and must not repaint the terminal. Line ends, tabs and the
 /// colours that [`Output::paint`] sets pass.

@@ -60,7 +60,7 @@ impl Passphrases {
     }
 
     /// The passphrase where nobody needs to be asked.
-    fn given(&self, what: &Locked) -> Result<Option<Secret>, UnlockError> {
+    pub(super) fn given(&self, what: &Locked) -> Result<Option<Secret>, UnlockError> {
         if let Some(file) = &self.file {
             return self.fetch(&SecretSource::File(file.clone())).map(Some);
         }

@@ -9,6 +9,8 @@ pub struct Options {
     pub offline: bool,
     /// Certificates of further authorities, PEM, beside the system's.
     pub authorities: Vec<Vec<u8>>,
+    /// Those alone count, and the system's do not.
+    pub only_these: bool,
     /// A client certificate with its private key, both PEM, one after the other.
     pub identity: Option<Secret>,
     /// How long a connection may take to come about.
@@ -20,6 +22,7 @@ impl Default for Options {
         Self {
             offline: false,
             authorities: Vec::new(),
+            only_these: false,
             identity: None,
             connect: Duration::from_secs(5),
         }

@@ -92,11 +92,19 @@ impl Client {
             // A redirect could carry a token to another host.
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(options.connect);
+        let mut authorities = Vec::new();
         for authority in &options.authorities {
-            for certificate in reqwest::Certificate::from_pem_bundle(authority).map_err(bad)? {
-                builder = builder.add_root_certificate(certificate);
+            let found = reqwest::Certificate::from_pem_bundle(authority).map_err(bad)?;
+            if found.is_empty() {
+                let why = "an authority's file holds no certificate in PEM";
+                return Err(HttpFault::BadTls(why.to_owned()));
             }
+            authorities.extend(found);
         }
+        builder = match options.only_these {
+            true => builder.tls_certs_only(authorities),
+            false => builder.tls_certs_merge(authorities),
+        };
         if let Some(identity) = &options.identity {
             let identity = reqwest::Identity::from_pem(identity.expose()).map_err(bad)?;
             builder = builder.identity(identity);

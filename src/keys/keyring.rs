@@ -77,25 +77,10 @@ impl Keyring {
 
     pub(super) fn adapter(&self, route: &Route) -> Result<&Adapter, KeyFault> {
         let key = &route.target;
-        if let KeyRef::Provider { scheme, .. } = key
-            && let Some(feature) = registry::left_out(scheme)
-        {
-            return Err(route.told(KeyFault::NotCompiled {
-                scheme: scheme.clone(),
-                feature,
-            }));
-        }
         self.adapters
             .iter()
             .find(|adapter| adapter.reads(key))
             .map(AsRef::as_ref)
-            .ok_or_else(|| {
-                route.told(match key {
-                    KeyRef::Kms { .. } => KeyFault::NoKeystore(key.to_string()),
-                    KeyRef::File(_) | KeyRef::Provider { .. } => {
-                        KeyFault::NoProvider(key.to_string())
-                    }
-                })
-            })
+            .ok_or_else(|| route.told(registry::absent(key)))
     }
 }

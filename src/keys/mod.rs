@@ -5,9 +5,11 @@
 //! durable → deadline(provider) → self-check → audit outcome*, and nothing
 //! hands out a signer without it.
 
+mod env;
 mod fault;
 mod file;
 mod keyring;
+mod notices;
 mod reader;
 mod registry;
 mod route;
@@ -30,6 +32,8 @@ mod harden;
 #[cfg(feature = "sign")]
 mod id;
 #[cfg(feature = "sign")]
+mod k8s;
+#[cfg(feature = "sign")]
 mod key;
 #[cfg(feature = "sign")]
 mod known;
@@ -39,6 +43,8 @@ mod naming;
 mod open;
 #[cfg(feature = "sign")]
 mod pkcs11;
+#[cfg(feature = "sign")]
+mod plugin;
 #[cfg(feature = "sign")]
 mod port;
 #[cfg(feature = "sign")]
@@ -64,6 +70,7 @@ mod route_tests;
 
 pub use fault::{Damage, FaultClass, KeyFault, Stored};
 pub use keyring::Keyring;
+pub use notices::Notices;
 pub use reader::KeyReader;
 pub use route::{ByRule, Route};
 pub use settings::{
@@ -79,6 +86,8 @@ pub use embedded::{Restored, init};
 pub use key::{Key, Operation, Performed, SignInput, Signed};
 #[cfg(feature = "sign")]
 pub use pkcs11::host as host_pkcs11_module;
+#[cfg(feature = "sign")]
+pub use plugin::protocol as plugin_protocol;
 #[cfg(feature = "sign")]
 pub use port::{
     Capabilities, DescribeKey, Described, DescribedVersion, GenerateKey, ImportKey, KeyProvider,

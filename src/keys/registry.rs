@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use super::{Settings, file};
+use super::{KeyFault, Settings, env, file};
+use crate::reference::KeyRef;
 use crate::time::Clock;
 
 /// What an adapter is seen as: a build that only verifies reads public keys.
@@ -12,12 +13,31 @@ pub(super) type Adapter = dyn super::KeyProvider;
 #[cfg(not(feature = "sign"))]
 pub(super) type Adapter = dyn super::KeyReader;
 
+/// The schemes of our own providers, in whatever build: none is a plugin's.
+#[cfg(feature = "sign")]
+const TAKEN: &[&str] = &[
+    "awskms",
+    "azurekms",
+    "env",
+    "file",
+    "gcpkms",
+    "hashivault",
+    "k8s",
+    "kms",
+    "openbao",
+    "pkcs11",
+    "vault",
+];
+
 #[cfg(feature = "sign")]
 pub(super) fn adapters(settings: &Settings, clock: &Arc<dyn Clock>) -> Vec<Box<Adapter>> {
     let context = super::context::Context::new(settings, clock);
+    let keys = &settings.keys;
     let mut adapters: Vec<Box<Adapter>> = vec![
         Box::new(file::FileKeys),
-        Box::new(super::vault::VaultKeys::new(&settings.keys, &context)),
+        Box::new(env::EnvKeys::new(&settings.environment)),
+        Box::new(super::k8s::K8sKeys::new(&context, &keys.k8s)),
+        Box::new(super::vault::VaultKeys::new(keys, &context)),
     ];
     #[cfg(feature = "aws")]
     adapters.push(Box::new(super::aws::AwsKeys::new(settings, &context)));
@@ -30,19 +50,50 @@ pub(super) fn adapters(settings: &Settings, clock: &Arc<dyn Clock>) -> Vec<Box<A
         &settings.keys.azure,
         &context,
     )));
-    adapters.push(Box::new(super::pkcs11::Pkcs11Keys::new(settings, context)));
+    adapters.push(Box::new(super::pkcs11::Pkcs11Keys::new(
+        settings,
+        context.clone(),
+    )));
+    // Last: what nobody else answers to.
+    adapters.push(Box::new(super::plugin::PluginKeys::new(
+        &context,
+        &keys.plugin,
+        &settings.notices,
+        TAKEN,
+    )));
     adapters
 }
 
 #[cfg(not(feature = "sign"))]
-pub(super) fn adapters(_: &Settings, _: &Arc<dyn Clock>) -> Vec<Box<Adapter>> {
-    vec![Box::new(file::FileKeys)]
+pub(super) fn adapters(settings: &Settings, _: &Arc<dyn Clock>) -> Vec<Box<Adapter>> {
+    vec![
+        Box::new(file::FileKeys),
+        Box::new(env::EnvKeys::new(&settings.environment)),
+    ]
 }
 
-/// The feature that has keys of that scheme, where this build is without it.
-pub(super) fn left_out(scheme: &str) -> Option<&'static str> {
+/// Why no adapter answers to `key`.
+pub(super) fn absent(key: &KeyRef) -> KeyFault {
+    let shown = key.to_string();
+    match key {
+        KeyRef::Kms { .. } => KeyFault::NoKeystore(shown),
+        KeyRef::File(_) => KeyFault::NoProvider(shown),
+        KeyRef::Provider { scheme, .. } => match feature(scheme) {
+            Some(feature) => KeyFault::NotCompiled {
+                scheme: scheme.clone(),
+                feature,
+            },
+            None => KeyFault::NoProvider(shown),
+        },
+    }
+}
+
+/// The feature that a scheme's provider stands behind.
+fn feature(scheme: &str) -> Option<&'static str> {
     match scheme {
-        "awskms" if cfg!(not(feature = "aws")) => Some("aws"),
+        "awskms" => Some("aws"),
+        "azurekms" => Some("azure"),
+        "gcpkms" => Some("gcp"),
         _ => None,
     }
 }

@@ -1,7 +1,8 @@
 use super::{BoxFuture, KeyFault, PrehashSigner, Signer};
 use crate::crypto::{PrivateKey, PrivateKeyError, PublicKey, Scheme};
-use crate::custody::KeyInfo;
+use crate::custody::{KeyInfo, KeyState};
 use crate::digest::Digest;
+use crate::trust::VersionState;
 
 /// A key whose material is in this process's memory.
 pub(super) struct SoftwareSigner {
@@ -17,6 +18,22 @@ impl SoftwareSigner {
             scheme,
             private,
         }
+    }
+
+    /// A key that has no version, purpose or state beside its material, in
+    /// the place called `path`.
+    pub(super) fn bare(provider: &'static str, path: &str, private: PrivateKey) -> Self {
+        let public = private.public_key();
+        let info = KeyInfo {
+            id: public.id().hex(),
+            path: path.to_owned(),
+            version: None,
+            purpose: None,
+            state: KeyState::Enabled,
+            version_state: VersionState::Active,
+            provider,
+        };
+        Self::new(info, public.default_scheme(), private)
     }
 
     fn fault(&self, error: PrivateKeyError) -> KeyFault {

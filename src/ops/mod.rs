@@ -17,6 +17,8 @@ pub mod inspect;
 pub mod key;
 mod key_failure;
 pub mod keyring;
+#[cfg(feature = "sign")]
+pub mod plugin;
 pub mod policies;
 #[cfg(feature = "sign")]
 pub mod policy;

@@ -18,11 +18,12 @@ mod tests;
 mod derive;
 
 #[cfg(feature = "sign")]
-pub(super) use provider::load;
+pub(super) use provider::{load, private_of};
 
 use super::{BoxFuture, KeyFault, KeyReader};
 use crate::crypto::PublicKey;
 use crate::reference::KeyRef;
+use crate::secret::Secret;
 use crate::trust::TrustedKey;
 
 /// Keys in files, each named by its path.
@@ -38,23 +39,27 @@ impl KeyReader for FileKeys {
             let KeyRef::File(path) = key else {
                 return Err(KeyFault::NoProvider(key.to_string()));
             };
-            let pem = read::key_file(path)?;
-            let public = match read::label(pem.expose()) {
-                Some("PUBLIC KEY") => {
-                    PublicKey::from_pem(pem.expose()).map_err(|error| KeyFault::BadPublicKey {
-                        path: path.clone(),
-                        error,
-                    })?
-                }
-                Some("CERTIFICATE") => {
-                    return Err(read::bad(
-                        path,
-                        "it is a certificate, and verifying with certificates is not supported yet",
-                    ));
-                }
-                label => derive::public_of(path, label, &pem)?,
-            };
-            Ok(vec![TrustedKey::bare(public, path.clone())])
+            Ok(vec![public_of(path, &read::key_file(path)?)?])
         })
     }
+}
+
+/// The public key in `pem`, which stands in the place called `name`.
+pub(super) fn public_of(name: &str, pem: &Secret) -> Result<TrustedKey, KeyFault> {
+    let public = match read::label(pem.expose()) {
+        Some("PUBLIC KEY") => {
+            PublicKey::from_pem(pem.expose()).map_err(|error| KeyFault::BadPublicKey {
+                path: name.to_owned(),
+                error,
+            })?
+        }
+        Some("CERTIFICATE") => {
+            return Err(read::bad(
+                name,
+                "it is a certificate, and verifying with certificates is not supported yet",
+            ));
+        }
+        label => derive::public_of(name, label, pem)?,
+    };
+    Ok(TrustedKey::bare(public, name.to_owned()))
 }

@@ -1,13 +1,11 @@
 use super::{FileKeys, cosign, read};
 use crate::crypto::PrivateKey;
-use crate::custody::{KeyInfo, KeyState};
 use crate::keys::software::SoftwareSigner;
 use crate::keys::{
     BoxFuture, Capabilities, KeyFault, KeyProvider, Locked, Signer, Unlock, Warning,
 };
 use crate::reference::KeyRef;
 use crate::secret::Secret;
-use crate::trust::VersionState;
 
 const PROVIDER: &str = "file";
 
@@ -26,18 +24,7 @@ impl KeyProvider for FileKeys {
                 return Err(KeyFault::NoProvider(key.to_string()));
             };
             let private = load(path, unlock)?;
-            let public = private.public_key();
-            let info = KeyInfo {
-                id: public.id().hex(),
-                path: path.clone(),
-                version: None,
-                purpose: None,
-                state: KeyState::Enabled,
-                version_state: VersionState::Active,
-                provider: PROVIDER,
-            };
-            let scheme = public.default_scheme();
-            Ok(Box::new(SoftwareSigner::new(info, scheme, private)) as Box<dyn Signer>)
+            Ok(Box::new(SoftwareSigner::bare(PROVIDER, path, private)) as Box<dyn Signer>)
         })
     }
 
@@ -56,14 +43,20 @@ impl KeyProvider for FileKeys {
 
 /// The private key in a file, opened with a password where it needs one.
 pub(in crate::keys) fn load(path: &str, unlock: &dyn Unlock) -> Result<PrivateKey, KeyFault> {
-    let pem = read::key_file(path)?;
+    private_of(path, &read::key_file(path)?, unlock)
+}
+
+/// The private key in `pem`, which stands in the place called `name`.
+pub(in crate::keys) fn private_of(
+    name: &str,
+    pem: &Secret,
+    unlock: &dyn Unlock,
+) -> Result<PrivateKey, KeyFault> {
     match read::label(pem.expose()) {
-        None => Err(read::bad(path, "it is not a PEM document")),
-        Some("PUBLIC KEY") => Err(KeyFault::OnlyPublic(path.to_owned())),
-        Some(label) if cosign::is_label(label) => {
-            cosign::open(path, &pem, &password(path, unlock)?)
-        }
-        Some(_) => PrivateKey::from_pem(pem.expose()).map_err(|e| read::bad(path, &e.to_string())),
+        None => Err(read::bad(name, "it is not a PEM document")),
+        Some("PUBLIC KEY") => Err(KeyFault::OnlyPublic(name.to_owned())),
+        Some(label) if cosign::is_label(label) => cosign::open(name, pem, &password(name, unlock)?),
+        Some(_) => PrivateKey::from_pem(pem.expose()).map_err(|e| read::bad(name, &e.to_string())),
     }
 }
 

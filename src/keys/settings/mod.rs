@@ -3,23 +3,29 @@
 
 mod aws;
 mod azure;
+mod k8s;
 mod pkcs11;
+mod plugin;
 mod rules;
 mod vault;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Notices;
+use crate::environment::Environment;
+
 pub use aws::Aws;
 pub use azure::{Azure, AzureLogin};
+pub use k8s::K8s;
 pub use pkcs11::{Pkcs11, Pkcs11Module};
+pub use plugin::Plugin;
 pub(super) use rules::with_version;
 pub use rules::{Aliases, Hit, Rule, Rules};
 pub use vault::{ClientCertificate, RsaScheme, Vault, VaultAuth};
-
-use crate::environment::Environment;
 
 /// What a keyring is made from.
 #[derive(Clone, Debug)]
@@ -40,6 +46,8 @@ pub struct Settings {
     pub helper: Option<PathBuf>,
     /// `[keys]`
     pub keys: Keys,
+    /// Where words of providers go that are meant for a person.
+    pub notices: Notices,
 }
 
 impl Default for Settings {
@@ -51,6 +59,7 @@ impl Default for Settings {
             environment: Environment::default(),
             helper: None,
             keys: Keys::default(),
+            notices: Notices::default(),
         }
     }
 }
@@ -61,6 +70,8 @@ impl Default for Settings {
 pub struct Keys {
     /// `[keys.aws]`
     pub aws: Aws,
+    /// `[keys.k8s]`
+    pub k8s: K8s,
     /// `[keys.pkcs11]`
     pub pkcs11: Pkcs11,
     /// `[[keys.rule]]`: which names are another provider's.
@@ -73,6 +84,8 @@ pub struct Keys {
     pub vault: Vault,
     /// `[keys.azure]`
     pub azure: Azure,
+    /// `[keys.plugin.NAME]`
+    pub plugin: BTreeMap<String, Plugin>,
 }
 
 impl Keys {
@@ -82,6 +95,10 @@ impl Keys {
         self.azure = self.azure.from_folder(base);
         self.pkcs11 = self.pkcs11.from_folder(base);
         self.aws = self.aws.in_folder(base);
+        for plugin in self.plugin.values_mut() {
+            *plugin = std::mem::take(plugin).from_folder(base);
+        }
+        self.k8s = self.k8s.from_folder(base);
         self.vault = self.vault.from_folder(base);
         self
     }

@@ -3,3 +3,4 @@
 
 mod cosign;
 mod model_signing;
+mod plugin;

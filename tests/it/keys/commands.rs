@@ -214,7 +214,7 @@ fn keys_that_are_not_there() {
     .stderr_has("obreia key list");
     run(&scratch, &["sign", "a.txt", "--key", "nobody://x"])
         .expect_code(3)
-        .stderr_has("no key provider answers");
+        .stderr_has("no program sigstore-kms-nobody");
     run(&scratch, &["sign", "a.txt", "--key", "none.pem"])
         .expect_code(4)
         .stderr_has("none.pem");

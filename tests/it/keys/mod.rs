@@ -7,11 +7,15 @@ mod azure;
 mod commands;
 mod crash;
 mod damage;
+mod env;
+mod front;
 mod interop;
+mod k8s;
 mod killed;
 #[cfg(feature = "azure")]
 mod standin;
 mod pkcs11;
+mod plugin;
 mod together;
 mod wycheproof;
 
