@@ -12,8 +12,15 @@ pub(super) type Adapter = dyn super::KeyProvider;
 #[cfg(not(feature = "sign"))]
 pub(super) type Adapter = dyn super::KeyReader;
 
+/// All adapters of this build, and what they share.
+pub(super) struct Registered {
+    pub(super) adapters: Vec<Box<Adapter>>,
+    #[cfg(feature = "sign")]
+    pub(super) known: super::known::KnownKeys,
+}
+
 #[cfg(feature = "sign")]
-pub(super) fn adapters(settings: &Settings, clock: &Arc<dyn Clock>) -> Vec<Box<Adapter>> {
+pub(super) fn open(settings: &Settings, clock: &Arc<dyn Clock>) -> Registered {
     let context = super::context::Context::new(settings, clock);
     let mut adapters: Vec<Box<Adapter>> = vec![
         Box::new(file::FileKeys),
@@ -23,11 +30,14 @@ pub(super) fn adapters(settings: &Settings, clock: &Arc<dyn Clock>) -> Vec<Box<A
         let keys = super::embedded::EmbeddedKeys::new(state, Arc::clone(clock));
         adapters.push(Box::new(keys));
     }
+    let known = context.known.clone();
     adapters.push(Box::new(super::pkcs11::Pkcs11Keys::new(settings, context)));
-    adapters
+    Registered { adapters, known }
 }
 
 #[cfg(not(feature = "sign"))]
-pub(super) fn adapters(_: &Settings, _: &Arc<dyn Clock>) -> Vec<Box<Adapter>> {
-    vec![Box::new(file::FileKeys)]
+pub(super) fn open(_: &Settings, _: &Arc<dyn Clock>) -> Registered {
+    Registered {
+        adapters: vec![Box::new(file::FileKeys)],
+    }
 }
