@@ -42,6 +42,7 @@ impl Arguments {
                 "state": config.state,
                 "keystore": config.keystore,
                 "policy": config.policy,
+                "keys": config.keys,
             }))?;
             return Ok(Exit::Done);
         }
@@ -70,6 +71,17 @@ impl Arguments {
         }
         if let Some(passphrase) = &config.keystore.passphrase {
             output.line(&format!("keystore.passphrase = {passphrase:?}{suffix}"))?;
+        }
+        for rule in config.keys.rules.all() {
+            output.line(&format!(
+                "keys.rule += {:?} to {:?}   # {}",
+                rule.matches(),
+                rule.to(),
+                rule.place()
+            ))?;
+        }
+        for (alias, path) in config.keys.aliases.all() {
+            output.line(&format!("keys.alias.{alias} = \"kms://{path}\"{suffix}"))?;
         }
         Ok(Exit::Done)
     }

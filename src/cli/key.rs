@@ -7,8 +7,8 @@ use super::passphrase::Passphrases;
 use super::signing::SigningKey;
 use super::{Context, Output, block_on};
 use crate::crypto::KeyKind;
-use crate::ops::key::{self, KeyView};
-use crate::ops::keyring::{Administer, Keyring, NewKey};
+use crate::ops::key::{self, AliasIn, KeyView, RouteView, RuleView};
+use crate::ops::keyring::{Administer, Keyring, Keys, NewKey};
 use crate::ops::{Exit, Failure};
 use crate::reference::{KeyPath, KeyRef};
 use crate::time::Span;
@@ -44,10 +44,22 @@ artifact-sign, attest-sign, image-sign, model-sign, release-sign, sbom-sign, pki
         /// Another provider's keys instead of the keystore's: openbao://
         provider: Option<String>,
     },
-    /// Show one key with its versions
-    #[command(after_help = "Example:\n  obreia key show kms://model-sign/prod/acme/fraud")]
+    /// Show one key with its versions, and how its name leads to it
+    #[command(after_help = "Examples:\n  \
+obreia key show kms://model-sign/prod/acme/fraud\n  \
+obreia key show openbao://model-sign--prod--acme--fraud")]
     Show {
-        /// kms://…
+        /// kms://…, or another provider's URI
+        key: String,
+    },
+    /// Forget the public keys that a provider showed for a key
+    #[command(
+        after_help = "Example:\n  obreia key forget kms://model-sign/prod/acme/fraud\n\n\
+Public keys are remembered, so that one that changes is noticed. Forget one only\n\
+when you know who changed it, and why."
+    )]
+    Forget {
+        /// kms://…, or another provider's URI
         key: String,
     },
     /// Print a public key as PEM
@@ -191,9 +203,10 @@ impl Arguments {
         match self.command {
             Command::List { provider } => list(&keyring, provider.as_deref(), output),
             Command::Show { key } => {
-                let described = block_on(keyring.describe(&key::whole(&key)?))??;
-                shown(&KeyView::from(&described), output)
+                let (route, view) = block_on(key::shown(&keyring, &key::whole(&key)?))??;
+                with_route(&route, &view, output)
             }
+            Command::Forget { key } => forget(&keyring, &key::whole(&key)?, output),
             Command::Public { key } => public(&keyring, &key, output),
             Command::Create {
                 new,
@@ -259,8 +272,19 @@ fn list(keyring: &Keyring, provider: Option<&str>, output: &mut Output) -> Resul
         None => block_on(keyring.list())??,
     };
     let keys: Vec<KeyView> = found.iter().map(KeyView::from).collect();
+    // What a provider has is asked of it alone.
+    let configured = match provider {
+        Some(_) => Keys::default(),
+        None => keyring.settings().keys.clone(),
+    };
+    let rules: Vec<RuleView> = configured.rules.all().iter().map(RuleView::from).collect();
     if output.is_json() {
-        output.json(&json!({"schema": "obreia.keys/v1", "keys": keys}))?;
+        output.json(&json!({
+            "schema": "obreia.keys/v1",
+            "keys": keys,
+            "rules": rules,
+            "aliases": configured.aliases,
+        }))?;
         return Ok(Exit::Done);
     }
     for key in &keys {
@@ -278,8 +302,57 @@ fn list(keyring: &Keyring, provider: Option<&str>, output: &mut Output) -> Resul
             also(&key.aliases)
         ))?;
     }
-    if keys.is_empty() {
+    for rule in &rules {
+        output.line(&format!(
+            "kms://{}  is {}  by {}",
+            rule.matches, rule.to, rule.place
+        ))?;
+    }
+    for (alias, path) in configured.aliases.all() {
+        output.line(&format!("kms://{alias}  is kms://{path}"))?;
+    }
+    if keys.is_empty() && rules.is_empty() {
         output.info("no keys yet; make one with: obreia key create kms://model-sign/dev")?;
+    }
+    Ok(Exit::Done)
+}
+
+fn with_route(route: &RouteView, key: &KeyView, output: &mut Output) -> Result<Exit, Failure> {
+    if output.is_json() {
+        output.json(&json!({"schema": "obreia.key/v1", "key": key, "route": route}))?;
+        return Ok(Exit::Done);
+    }
+    if let (Some(alias_in), Some(path)) = (route.alias_in, &route.path) {
+        let place = match alias_in {
+            AliasIn::Configuration => "[keys.alias]",
+            AliasIn::Keystore => "the keystore",
+        };
+        output.info(&format!(
+            "{} is an alias of {path}, in {place}",
+            route.asked
+        ))?;
+    }
+    if let (Some(rule), Some(path)) = (&route.rule, &route.path) {
+        output.info(&format!(
+            "{path} is {}\n  by {}: {} leads to {}",
+            route.uri, rule.place, rule.matches, rule.to
+        ))?;
+    }
+    shown(key, output)
+}
+
+fn forget(keyring: &Keyring, key: &KeyRef, output: &mut Output) -> Result<Exit, Failure> {
+    let known = keyring.forget(key)?;
+    if output.is_json() {
+        output.json(&json!({
+            "schema": "obreia.forgotten/v1",
+            "key": key.to_string(),
+            "was_known": known,
+        }))?;
+    } else if known {
+        output.info(&format!("forgot the public keys of {key}"))?;
+    } else {
+        output.info(&format!("no public key of {key} was known"))?;
     }
     Ok(Exit::Done)
 }
@@ -290,10 +363,11 @@ fn shown(key: &KeyView, output: &mut Output) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     output.info(&format!(
-        "{}{}\n  id {}\n  {}, {}{}",
+        "{}{}\n  id {} at {}\n  {}, {}{}",
         key.path,
         also(&key.aliases),
         key.id,
+        key.provider,
         key.state.as_str(),
         key.scheme,
         key.created

@@ -1,5 +1,4 @@
 use super::deadline::{Asking, within, within_but};
-use super::known::KnownKeys;
 use super::record::{Recorder, Subject};
 use super::{Described, KeyFault, KeyProvider, Keyring, Keys, Route, Unlock};
 use crate::crypto::{KeyKind, PrivateKey};
@@ -185,6 +184,14 @@ impl Keyring {
         Ok(route.canonical_described(described))
     }
 
+    /// The name of the provider that `key` leads to. Asks nobody.
+    ///
+    /// # Errors
+    /// `KeyFault`, where there is none.
+    pub fn provider(&self, key: &KeyRef) -> Result<&'static str, KeyFault> {
+        Ok(self.adapter(&self.route(key)?)?.name())
+    }
+
     /// All keys of the keystore, without unlocking.
     ///
     /// # Errors
@@ -232,13 +239,15 @@ impl Keyring {
     /// `KeyFault`; `Unsupported` for keys of which nothing is noted.
     pub fn forget(&self, key: &KeyRef) -> Result<bool, KeyFault> {
         let route = self.route(key)?;
+        let adapter = self.adapter(&route)?;
         if !matches!(route.target, KeyRef::Provider { .. }) {
             return Err(KeyFault::Unsupported {
-                provider: self.adapter(&route)?.name(),
+                provider: adapter.name(),
                 what: "forgotten: they are read where they are each time",
             });
         }
-        KnownKeys::new(self.settings().state.as_deref(), self.clock()).forget(&route.target)
+        let noted = adapter.noted_as(&route.target)?;
+        self.registered.known.forget(&noted)
     }
 
     /// The private key in a file, for [`Administer::Import`].

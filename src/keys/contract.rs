@@ -55,7 +55,7 @@ pub(super) async fn holds(case: &Case<'_>) {
     assert!(provider.trusted(&case.foreign).await.is_err());
 }
 
-async fn signs(signer: &dyn Signer) {
+pub(super) async fn signs(signer: &dyn Signer) {
     let (scheme, public) = (signer.scheme(), signer.public_key());
     assert!(scheme.fits(public.kind()));
     for message in [&b""[..], b"abc", &[0; 100_000]] {

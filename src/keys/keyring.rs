@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::deadline::within;
-use super::registry::{self, Adapter};
+use super::registry::{self, Adapter, Registered};
 use super::{KeyFault, Route, Settings};
 use crate::reference::KeyRef;
 use crate::time::Clock;
@@ -11,14 +11,14 @@ use crate::trust::TrustedKey;
 pub struct Keyring {
     settings: Settings,
     clock: Arc<dyn Clock>,
-    adapters: Vec<Box<Adapter>>,
+    pub(super) registered: Registered,
 }
 
 impl Keyring {
     /// The keys that `settings` give access to; nothing is opened yet.
     pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Self {
         Self {
-            adapters: registry::adapters(&settings, &clock),
+            registered: registry::open(&settings, &clock),
             settings,
             clock,
         }
@@ -27,7 +27,7 @@ impl Keyring {
     /// The same with one more adapter, which is asked first.
     #[cfg(test)]
     pub(super) fn with(mut self, adapter: Box<Adapter>) -> Self {
-        self.adapters.insert(0, adapter);
+        self.registered.adapters.insert(0, adapter);
         self
     }
 
@@ -77,7 +77,8 @@ impl Keyring {
 
     pub(super) fn adapter(&self, route: &Route) -> Result<&Adapter, KeyFault> {
         let key = &route.target;
-        self.adapters
+        self.registered
+            .adapters
             .iter()
             .find(|adapter| adapter.reads(key))
             .map(AsRef::as_ref)

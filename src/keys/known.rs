@@ -218,3 +218,7 @@ fn name(key: &KeyRef) -> Option<String> {
         KeyRef::Kms { .. } | KeyRef::File(_) => None,
     }
 }
+
+#[cfg(test)]
+#[path = "known_tests.rs"]
+mod tests;

@@ -63,6 +63,12 @@ mod deadline;
 mod contract;
 #[cfg(test)]
 #[cfg(feature = "sign")]
+mod keeping;
+#[cfg(test)]
+#[cfg(feature = "sign")]
+mod matrix_tests;
+#[cfg(test)]
+#[cfg(feature = "sign")]
 mod pipeline_tests;
 #[cfg(test)]
 #[cfg(feature = "sign")]

@@ -66,6 +66,15 @@ pub trait KeyProvider: KeyReader {
     /// `KeyFault`.
     fn probe(&self) -> BoxFuture<'_, Result<Vec<Warning>, KeyFault>>;
 
+    /// The one spelling of `key` under which its public keys are noted, where
+    /// there are several.
+    ///
+    /// # Errors
+    /// `BadUri`.
+    fn noted_as(&self, key: &KeyRef) -> Result<KeyRef, KeyFault> {
+        Ok(key.without_version())
+    }
+
     /// What else the backend can do.
     fn capabilities(&self) -> Capabilities<'_>;
 }

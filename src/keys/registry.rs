@@ -29,8 +29,15 @@ const TAKEN: &[&str] = &[
     "vault",
 ];
 
+/// All adapters of this build, and what they share.
+pub(super) struct Registered {
+    pub(super) adapters: Vec<Box<Adapter>>,
+    #[cfg(feature = "sign")]
+    pub(super) known: super::known::KnownKeys,
+}
+
 #[cfg(feature = "sign")]
-pub(super) fn adapters(settings: &Settings, clock: &Arc<dyn Clock>) -> Vec<Box<Adapter>> {
+pub(super) fn open(settings: &Settings, clock: &Arc<dyn Clock>) -> Registered {
     let context = super::context::Context::new(settings, clock);
     let keys = &settings.keys;
     let mut adapters: Vec<Box<Adapter>> = vec![
@@ -61,15 +68,20 @@ pub(super) fn adapters(settings: &Settings, clock: &Arc<dyn Clock>) -> Vec<Box<A
         &settings.notices,
         TAKEN,
     )));
-    adapters
+    Registered {
+        adapters,
+        known: context.known,
+    }
 }
 
 #[cfg(not(feature = "sign"))]
-pub(super) fn adapters(settings: &Settings, _: &Arc<dyn Clock>) -> Vec<Box<Adapter>> {
-    vec![
-        Box::new(file::FileKeys),
-        Box::new(env::EnvKeys::new(&settings.environment)),
-    ]
+pub(super) fn open(settings: &Settings, _: &Arc<dyn Clock>) -> Registered {
+    Registered {
+        adapters: vec![
+            Box::new(file::FileKeys),
+            Box::new(env::EnvKeys::new(&settings.environment)),
+        ],
+    }
 }
 
 /// Why no adapter answers to `key`.

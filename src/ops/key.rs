@@ -5,10 +5,10 @@ use serde::Serialize;
 use super::{Exit, Failure};
 use crate::crypto::PublicKey;
 use crate::custody::KeyState;
-use crate::keys::{Described, KeyFault, Keyring};
+use crate::keys::{Described, KeyFault, Keyring, Route, Rule};
 use crate::reference::KeyRef;
 use crate::time::Timestamp;
-use crate::trust::VersionState;
+use crate::trust::{TrustedKey, VersionState};
 
 /// A key: `key` in `obreia.key/v1`, an entry of `obreia.keys/v1`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -33,6 +33,110 @@ pub struct KeyView {
     pub created: Option<Timestamp>,
     /// Its versions, from 1.
     pub versions: Vec<VersionView>,
+}
+
+/// The way from a name to a key: `route` in `obreia.key/v1`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RouteView {
+    /// As it was asked for.
+    pub asked: String,
+    /// Where the asked name is an alias, who says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alias_in: Option<AliasIn>,
+    /// The canonical name, `kms://…`; absent where a URI was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The rule that led on from there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<RuleView>,
+    /// What the provider is asked for, without credentials.
+    pub uri: String,
+}
+
+/// Who says what an alias stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AliasIn {
+    /// `[keys.alias]`
+    Configuration,
+    /// The keystore.
+    Keystore,
+}
+
+/// A rule of the configuration: an entry of `rules` in `obreia.keys/v1`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RuleView {
+    /// From 1; the first that matches holds.
+    pub number: usize,
+    /// Where it stands: `obreia.toml:12`.
+    pub place: String,
+    /// Which names it is about.
+    #[serde(rename = "match")]
+    pub matches: String,
+    /// Where it leads.
+    pub to: String,
+}
+
+impl From<&Rule> for RuleView {
+    fn from(rule: &Rule) -> Self {
+        Self {
+            number: rule.number(),
+            place: rule.place().to_owned(),
+            matches: rule.matches().to_owned(),
+            to: rule.to().to_owned(),
+        }
+    }
+}
+
+impl RouteView {
+    /// `found` is the path under which the provider, or the keystore, has it.
+    fn new(route: &Route, found: &str) -> Self {
+        let asked = route.asked.without_version().to_string();
+        let path = match (&route.path, &route.asked) {
+            (Some(path), _) => Some(format!("kms://{path}")),
+            (None, KeyRef::Kms { .. }) => Some(found.to_owned()),
+            (None, KeyRef::File(_) | KeyRef::Provider { .. }) => None,
+        };
+        let alias_in = match &path {
+            Some(path) if *path != asked => Some(match route.path {
+                Some(_) => AliasIn::Configuration,
+                None => AliasIn::Keystore,
+            }),
+            _ => None,
+        };
+        Self {
+            alias_in,
+            rule: route.by.as_ref().map(|by| RuleView {
+                number: by.number,
+                place: by.place.clone(),
+                matches: by.matches.clone(),
+                to: by.to.clone(),
+            }),
+            uri: match (&route.target, &path) {
+                (KeyRef::Kms { .. }, Some(path)) => path.clone(),
+                (target, _) => target.without_version().to_string(),
+            },
+            asked,
+            path,
+        }
+    }
+}
+
+/// A key with its versions, and how its name leads to it. A provider that
+/// cannot describe keys shows at least what verifies.
+///
+/// # Errors
+/// Where there is no such key, or it cannot be asked for.
+pub async fn shown(keyring: &Keyring, key: &KeyRef) -> Result<(RouteView, KeyView), Failure> {
+    let route = keyring.route(key)?;
+    let view = match keyring.describe(key).await {
+        Ok(described) => KeyView::from(&described),
+        Err(fault) if matches!(fault.root(), KeyFault::Unsupported { .. }) => {
+            KeyView::of_trusted(&keyring.trusted(key).await?, keyring.provider(key)?)
+        }
+        Err(fault) => return Err(fault.into()),
+    };
+    Ok((RouteView::new(&route, &view.path), view))
 }
 
 /// One version of a key.
@@ -79,6 +183,36 @@ impl From<&Described> for KeyView {
                     kind: version.public_key.kind().to_string(),
                     fingerprint: version.public_key.id().hex(),
                     public_key: version.public_key.to_pem(),
+                })
+                .collect(),
+        }
+    }
+}
+
+impl KeyView {
+    /// From what is trusted, of which there is at least one.
+    fn of_trusted(keys: &[TrustedKey], provider: &'static str) -> Self {
+        let first = keys.first();
+        let of_first = |text: fn(&TrustedKey) -> &String| first.map(text).cloned();
+        Self {
+            id: of_first(|key| &key.key_id).unwrap_or_default(),
+            path: of_first(|key| &key.path).unwrap_or_default(),
+            provider: provider.to_owned(),
+            purpose: None,
+            state: KeyState::Enabled,
+            scheme: first.map_or_else(String::new, |key| key.scheme.to_string()),
+            aliases: Vec::new(),
+            created: None,
+            versions: keys
+                .iter()
+                .map(|key| VersionView {
+                    version: key.version,
+                    state: key.state,
+                    grace_until: None,
+                    created: None,
+                    kind: key.public_key.kind().to_string(),
+                    fingerprint: key.public_key.id().hex(),
+                    public_key: key.public_key.to_pem(),
                 })
                 .collect(),
         }

@@ -3,7 +3,7 @@
 use crate::config::{Config, Environment};
 #[cfg(feature = "sign")]
 pub use crate::keys::{Administer, Key, Locked, NewKey, Unlock, UnlockError};
-pub use crate::keys::{Keyring, Notices, Settings};
+pub use crate::keys::{Keyring, Keys, Notices, Settings};
 
 /// What a configuration says of keys.
 pub fn settings(config: &Config, environment: &Environment, offline: bool) -> Settings {

@@ -5,6 +5,7 @@
 //! tests nothing.
 
 mod docs;
+mod faults;
 mod layers;
 mod reasons;
 mod rust;
@@ -75,6 +76,15 @@ fn the_exit_codes_page_is_complete() {
     none(&docs::check_exit_codes(
         &Tree::of_the_project(),
         &docs::exit_codes(),
+    ));
+}
+
+#[test]
+fn every_key_fault_has_a_case() {
+    none(&faults::check_cases(
+        &Tree::of_the_project(),
+        &faults::codes(),
+        faults::AWAITED,
     ));
 }
 

@@ -1,5 +1,9 @@
+mod codes;
 mod damage;
 mod tell;
+
+#[cfg(test)]
+mod tests;
 
 pub use damage::{Damage, Stored};
 pub use tell::FaultClass;

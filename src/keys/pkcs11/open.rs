@@ -74,6 +74,11 @@ impl KeyProvider for Pkcs11Keys {
         })
     }
 
+    fn noted_as(&self, key: &KeyRef) -> Result<KeyRef, KeyFault> {
+        let (uri, _) = self.named(key, Named::ByOperator)?;
+        Ok(key_ref(&uri))
+    }
+
     fn capabilities(&self) -> Capabilities<'_> {
         Capabilities {
             describe: Some(self),

@@ -12,6 +12,7 @@ use crate::crypto::{KeyKind, PrivateKey};
 use crate::custody::{Caller, KeyState};
 use crate::digest::Algorithm;
 use crate::keys::contract::{Case, Fixed, holds, run};
+use crate::keys::keeping::{Keeping, keeps};
 use crate::keys::{Administer, FaultClass, Keyring, NewKey, Settings, SignInput, Stored, init};
 use crate::time::{Span, Timestamp};
 
@@ -156,6 +157,12 @@ fn contract_holds_for_every_kind() {
         let path = format!("model-sign/{name}");
         place.create_new(&new(&path, &[]), kind).unwrap();
         let provider = EmbeddedKeys::new(&place.state(), place.clock());
+        run(keeps(&Keeping {
+            provider: &provider,
+            fresh: &|word| KeyRef::parse(&format!("kms://{path}/{word}")).unwrap(),
+            kind,
+            unlock: &PASS,
+        }));
         run(holds(&Case {
             provider: &provider,
             key: KeyRef::parse(&format!("kms://{path}")).unwrap(),

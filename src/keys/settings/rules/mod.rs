@@ -139,7 +139,10 @@ pub fn with_version(key: &KeyRef, version: u32) -> Result<KeyRef, String> {
         "gcpkms" if uri.contains("/cryptoKeyVersions/") || uri.contains("/versions/") => {
             return pinned();
         }
-        "gcpkms" => format!("{uri}/cryptoKeyVersions/{version}"),
+        "gcpkms" => match uri.split_once('?') {
+            Some((key, query)) => format!("{key}/cryptoKeyVersions/{version}?{query}"),
+            None => format!("{uri}/cryptoKeyVersions/{version}"),
+        },
         _ => return Err(format!("keys of {scheme}: have no numbered versions")),
     };
     Ok(KeyRef::Provider {

@@ -1,0 +1,256 @@
+//! Every kind of fault, and what `docs/keys.md` says of it.
+
+use std::path::Path;
+
+use super::*;
+use crate::crypto::KeyError;
+
+/// One of each kind; one that is missing here does not compile.
+fn all() -> Vec<KeyFault> {
+    use KeyFault as F;
+    let s = || "s".to_owned();
+    let rules = ["key-disabled", "version-not-active", "purpose-forbids"];
+    let denied = rules.map(|rule| F::NotPermitted { rule, why: s() });
+    let damages = [
+        Damage::Older { found: 1, seen: 2 },
+        Damage::Format(2),
+        Damage::Head,
+    ];
+    let damaged = damages.map(|damage| F::Damaged { path: s(), damage });
+    let (provider, endpoint, cause) = ("p", s(), s());
+    let mut all = vec![
+        F::WrongPassphrase(s()),
+        F::NoPassphrase {
+            what: s(),
+            why: s(),
+        },
+        F::Disabled(s()),
+        F::NoSuchKey(s()),
+        F::NoSuchVersion {
+            key: s(),
+            version: 1,
+        },
+        F::Retired {
+            key: s(),
+            version: 1,
+        },
+        F::NoKeystore(s()),
+        F::KeystoreMissing(s()),
+        F::NoProvider(s()),
+        F::NotCompiled {
+            scheme: s(),
+            feature: "full",
+        },
+        F::Unsupported {
+            provider,
+            what: "w",
+        },
+        F::Unavailable {
+            doing: "read",
+            what: s(),
+            cause: s(),
+        },
+        F::Busy(s()),
+        F::Deadline {
+            provider,
+            seconds: 1,
+        },
+        F::Provider {
+            provider,
+            cause: s(),
+        },
+        F::SelfCheck { key: s() },
+        F::BadFile {
+            path: s(),
+            why: s(),
+        },
+        F::BadPublicKey {
+            path: s(),
+            error: KeyError::NotPem,
+        },
+        F::OnlyPublic(s()),
+        F::OnlyEncrypted(s()),
+        F::Exists(s()),
+        F::BadName {
+            name: s(),
+            why: s(),
+        },
+        F::BadRequest { key: s(), why: s() },
+        F::BadUri { uri: s(), why: s() },
+        F::NotConfigured { provider, why: s() },
+        F::Offline { provider },
+        F::Unreachable {
+            provider,
+            endpoint: s(),
+            cause: s(),
+        },
+        F::Tls {
+            provider,
+            endpoint: s(),
+            cause,
+        },
+        F::Throttled {
+            provider,
+            endpoint: s(),
+        },
+        F::Sealed {
+            provider,
+            endpoint,
+            state: "sealed",
+        },
+        F::Refused {
+            provider,
+            what: s(),
+            cause: s(),
+        },
+        F::Login {
+            provider,
+            how: "token",
+            cause: s(),
+        },
+        F::PinLocked {
+            token: s(),
+            state: "is locked",
+        },
+        F::NoToken {
+            token: s(),
+            cause: s(),
+        },
+        F::PendingDeletion(s()),
+        F::WrongUsage {
+            key: s(),
+            usage: s(),
+        },
+        F::WrongAlgorithm { key: s(), why: s() },
+        F::PublicKeyChanged { provider, key: s() },
+        F::Plugin {
+            plugin: s(),
+            failure: s(),
+        },
+        F::Audit(AuditFault::Missing("log".into())),
+    ];
+    all.extend(denied);
+    all.extend(damaged);
+    for fault in &all {
+        match fault {
+            F::WrongPassphrase(_)
+            | F::NoPassphrase { .. }
+            | F::NotPermitted { .. }
+            | F::Disabled(_)
+            | F::NoSuchKey(_)
+            | F::NoSuchVersion { .. }
+            | F::Retired { .. }
+            | F::NoKeystore(_)
+            | F::KeystoreMissing(_)
+            | F::Damaged { .. }
+            | F::NoProvider(_)
+            | F::Unsupported { .. }
+            | F::Unavailable { .. }
+            | F::Busy(_)
+            | F::Deadline { .. }
+            | F::Provider { .. }
+            | F::SelfCheck { .. }
+            | F::BadFile { .. }
+            | F::BadPublicKey { .. }
+            | F::OnlyPublic(_)
+            | F::OnlyEncrypted(_)
+            | F::Exists(_)
+            | F::BadName { .. }
+            | F::BadRequest { .. }
+            | F::BadUri { .. }
+            | F::NotCompiled { .. }
+            | F::NotConfigured { .. }
+            | F::Offline { .. }
+            | F::Unreachable { .. }
+            | F::Tls { .. }
+            | F::Throttled { .. }
+            | F::Sealed { .. }
+            | F::Refused { .. }
+            | F::Login { .. }
+            | F::PinLocked { .. }
+            | F::NoToken { .. }
+            | F::PendingDeletion(_)
+            | F::WrongUsage { .. }
+            | F::WrongAlgorithm { .. }
+            | F::PublicKeyChanged { .. }
+            | F::Plugin { .. }
+            | F::Audit(_)
+            | F::Mapped { .. } => {}
+        }
+    }
+    all
+}
+
+#[test]
+fn the_list_of_codes_is_complete() {
+    let mut found: Vec<(&str, FaultClass)> = all().iter().map(|f| (f.code(), f.class())).collect();
+    // The log has codes and hints of its own.
+    found.retain(|(code, _)| !code.starts_with("audit-"));
+    found.sort_by_key(|(code, _)| *code);
+    found.dedup();
+    assert_eq!(found, KeyFault::CODES);
+}
+
+#[test]
+fn a_rule_on_the_way_changes_neither_code_nor_class() {
+    for fault in all() {
+        let mapped = KeyFault::Mapped {
+            name: "kms://model-sign/dev".to_owned(),
+            uri: "openbao://a".to_owned(),
+            place: "obreia.toml:3".to_owned(),
+            fault: Box::new(fault.clone()),
+        };
+        assert_eq!(
+            (mapped.code(), mapped.class()),
+            (fault.code(), fault.class())
+        );
+        assert_eq!(mapped.hint().is_some(), fault.hint().is_some());
+        assert_eq!(mapped.root(), &fault);
+        assert!(mapped.to_string().ends_with(&fault.to_string()));
+    }
+}
+
+/// The page's row of a code: `| \`code\` | exit | meaning | what to do |`.
+#[test]
+fn the_page_has_every_code_with_its_exit_code_and_hint() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/keys.md");
+    let text = std::fs::read_to_string(page).unwrap();
+    let rows: Vec<Vec<&str>> = text
+        .lines()
+        .skip_while(|line| *line != "| code | exit | what | what to do |")
+        .skip(2)
+        .take_while(|line| line.starts_with("| "))
+        .map(|line| line.split('|').map(str::trim).collect())
+        .collect();
+    let codes: Vec<String> = rows
+        .iter()
+        .map(|r| r[1].trim_matches('`').to_owned())
+        .collect();
+    let expected: Vec<&str> = KeyFault::CODES.iter().map(|(code, _)| *code).collect();
+    assert_eq!(codes, expected, "rows of docs/keys.md");
+    for fault in all() {
+        if matches!(fault, KeyFault::Audit(_)) {
+            continue;
+        }
+        let row = rows
+            .iter()
+            .find(|row| row[1].trim_matches('`') == fault.code())
+            .unwrap();
+        let exit = match fault.class() {
+            FaultClass::Usage => "2",
+            FaultClass::Config => "3",
+            FaultClass::Unavailable => "4",
+            FaultClass::NotPermitted => "5",
+        };
+        assert_eq!(row[2], exit, "{}", fault.code());
+        assert!(!row[3].is_empty(), "{}", fault.code());
+        if let Some(hint) = fault.hint() {
+            let said = row[4].replace('`', "");
+            assert!(
+                said.contains(hint),
+                "{}: {hint:?} is not in {said:?}",
+                fault.code()
+            );
+        }
+    }
+}
