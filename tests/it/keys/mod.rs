@@ -6,6 +6,7 @@ mod damage;
 mod interop;
 mod killed;
 mod together;
+mod vault;
 mod wycheproof;
 
 use std::path::Path;
