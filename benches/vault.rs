@@ -60,7 +60,8 @@ impl Way {
             }
             Self::Bare { client, url, token } => {
                 let input = STANDARD.encode(digest.bytes());
-                let body = format!("{{\"input\":\"{input}\",\"key_version\":1,\"prehashed\":true}}");
+                let body =
+                    format!("{{\"input\":\"{input}\",\"key_version\":1,\"prehashed\":true}}");
                 let request = Request {
                     method: Method::Put,
                     url,
@@ -133,7 +134,12 @@ async fn measure(arguments: &[String]) -> f64 {
 }
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|a| a != "--bench")
+        .collect();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     println!("{:.3}", runtime.unwrap().block_on(measure(&arguments)));
 }
