@@ -42,7 +42,7 @@ impl Unlock for Nobody {
 }
 
 enum Way {
-    Ours(Key),
+    Ours(Box<Key>),
     Bare {
         client: Client,
         url: String,
@@ -105,7 +105,7 @@ async fn way(arguments: &[String]) -> Way {
     };
     let keyring = Keyring::new(settings, Arc::new(Now));
     let key = KeyRef::parse(&format!("openbao://{key}")).unwrap();
-    Way::Ours(keyring.open_key(&key, &Nobody).await.unwrap())
+    Way::Ours(Box::new(keyring.open_key(&key, &Nobody).await.unwrap()))
 }
 
 async fn measure(arguments: &[String]) -> f64 {

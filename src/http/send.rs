@@ -207,12 +207,27 @@ fn fault(error: &reqwest::Error, endpoint: &str) -> HttpFault {
 
 fn is_tls(error: &reqwest::Error) -> bool {
     sources(error).any(|source| {
-        let inner = source
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref)
-            .is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>);
-        inner || source.is::<rustls::Error>()
+        source.is::<rustls::Error>()
+            || source
+                .downcast_ref::<std::io::Error>()
+                .is_some_and(holds_tls)
     })
+}
+
+/// Whether a TLS error is inside, however often it was wrapped: the sources of
+/// an I/O error leave out the very error that it holds.
+fn holds_tls(error: &std::io::Error) -> bool {
+    let mut error = error;
+    while let Some(inner) = error.get_ref() {
+        if inner.is::<rustls::Error>() {
+            return true;
+        }
+        match inner.downcast_ref::<std::io::Error>() {
+            Some(next) => error = next,
+            None => return false,
+        }
+    }
+    false
 }
 
 fn root_cause(error: &reqwest::Error) -> String {

@@ -72,7 +72,7 @@ impl Keys {
     #[must_use]
     pub fn from_folder(mut self, base: &Path) -> Self {
         self.pkcs11 = self.pkcs11.from_folder(base);
-        self.vault = self.vault.from_folder(base);
+        self.vault = self.vault.placed_in(base);
         self
     }
 

@@ -109,10 +109,14 @@ fn what_we_sign_they_verify() {
         for scheme in ["hashivault", "openbao"] {
             let key = format!("{scheme}://{name}");
             case.we(&["sign", "f", "--key", &key, "--force"]).ok();
-            case.they_verify("", &key).ok();
-            case.scratch.write("f", b"other bytes\n");
-            assert_ne!(case.they_verify("", &key).code, Some(0));
-            case.scratch.write("f", b"some bytes\n");
+            // For RSA they leave the padding to the server, which takes PSS;
+            // with the public key they verify both.
+            if kind != "rsa-2048" {
+                case.they_verify("", &key).ok();
+                case.scratch.write("f", b"other bytes\n");
+                assert_ne!(case.they_verify("", &key).code, Some(0));
+                case.scratch.write("f", b"some bytes\n");
+            }
         }
         // With the public key alone, by any version and by no service.
         bao.rotate(name);
@@ -123,6 +127,20 @@ fn what_we_sign_they_verify() {
         case.they_verify("", "k.pub").ok();
         case.we(&["verify", "f", "--key", &key]).ok();
         // They are told the version, which the signature does not say.
-        case.they_verify("vault:v2:", &key).ok();
+        if kind != "rsa-2048" {
+            case.they_verify("vault:v2:", &key).ok();
+            assert_ne!(case.they_verify("", &key).code, Some(0));
+        }
     }
+}
+
+// Should this fail, they have mended it, and the exception above can go.
+#[test]
+fn they_do_not_verify_their_own_rsa_signature_at_the_server() {
+    let Some(case) = Case::new() else { return };
+    let bao = server().unwrap();
+    bao.key("own-rsa", "rsa-2048");
+    case.they_sign("openbao://own-rsa");
+    assert_ne!(case.they_verify("", "openbao://own-rsa").code, Some(0));
+    case.we(&["verify", "f", "--key", "openbao://own-rsa"]).ok();
 }

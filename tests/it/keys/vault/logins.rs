@@ -8,8 +8,8 @@ use obreia::digest::Algorithm;
 use serde_json::{Value, json};
 
 use super::{Act, Bao, Between, policy, server};
-use crate::harness::{Output, Scratch};
-use crate::keys::obreia;
+use crate::harness::{Output, Scratch, peer};
+use crate::keys::{obreia, place};
 
 const RS256: Scheme = Scheme::RsaPkcs1(Algorithm::Sha256);
 
@@ -81,7 +81,7 @@ fn a_json_web_token_logs_in() {
         "token_policies": "by-jwt",
     });
     bao.admin("PUT", "auth/jwt/role/signer", &role);
-    let scratch = Scratch::new();
+    let scratch = place();
     let auth = "method = \"jwt\"\nrole = \"signer\"\njwt = { file = \"jwt\" }";
     let with = |token: &str| {
         scratch.write("jwt", token);
@@ -129,9 +129,18 @@ fn a_service_account_logs_in() {
         "sys/policies/acl/by-pod",
         &json!({"policy": policy("by-pod")}),
     );
+    let scratch = place();
+    let openssl = peer("openssl").expect("a system program is never left out");
+    let request = "req -x509 -newkey rsa:2048 -nodes -subj /CN=ca -keyout ca.key -out ca.pem";
+    let made = scratch
+        .obreia()
+        .program(openssl)
+        .args(request.split(' '))
+        .run();
+    made.ok();
     let config = json!({
         "kubernetes_host": cluster.address(), "token_reviewer_jwt": jwt,
-        "disable_local_ca_jwt": true,
+        "disable_local_ca_jwt": true, "kubernetes_ca_cert": scratch.read_text("ca.pem"),
     });
     bao.admin("PUT", "auth/kubernetes/config", &config);
     let role = json!({
@@ -145,7 +154,6 @@ fn a_service_account_logs_in() {
         });
         cluster.next("tokenreviews", Act::Answer(201, "", body.to_string()));
     };
-    let scratch = Scratch::new();
     scratch.write("jwt", &jwt);
     let auth = "method = \"kubernetes\"\nrole = \"signer\"\njwt = { file = \"jwt\" }";
     review(json!({
@@ -176,7 +184,7 @@ fn a_service_account_logs_in() {
 #[test]
 fn a_configuration_that_cannot_be_meant_is_refused() {
     let Some(bao) = server() else { return };
-    let scratch = Scratch::new();
+    let scratch = place();
     for auth in [
         "method = \"password\"",
         "method = \"token\"",

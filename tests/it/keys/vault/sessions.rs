@@ -214,16 +214,15 @@ fn an_expired_token_is_replaced_once_and_the_signature_made() {
     revoke_all(bao, "approle-expired");
     let key = Arc::new(key);
     block_on(async {
-        let mut all = Vec::new();
-        for _ in 0..8 {
-            let key = Arc::clone(&key);
-            all.push(async move {
-                key.sign(SignInput::Message(b"abc"), &Caller::local(0))
-                    .await
-            });
-        }
-        for one in all.into_iter().map(Box::pin).collect::<Together<_>>().await {
-            one.unwrap();
+        let once = |key: Arc<Key>| async move {
+            key.sign(SignInput::Message(b"abc"), &Caller::local(0))
+                .await
+        };
+        let all: Vec<_> = (0..8)
+            .map(|_| tokio::spawn(once(Arc::clone(&key))))
+            .collect();
+        for one in all {
+            one.await.unwrap().unwrap();
         }
     });
     let logins = seen(&between)
@@ -327,38 +326,4 @@ fn tokens_of_the_root_are_left_as_they_are() {
     clock.forward(100_000_000);
     sign(&key).unwrap();
     assert_eq!(seen(&between), ["transit/sign/rooted/sha2-256"]);
-}
-
-/// All of several futures, at once.
-struct Together<F: Future>(Vec<(Option<std::pin::Pin<Box<F>>>, Option<F::Output>)>);
-
-impl<F: Future> FromIterator<std::pin::Pin<Box<F>>> for Together<F> {
-    fn from_iter<I: IntoIterator<Item = std::pin::Pin<Box<F>>>>(all: I) -> Self {
-        Self(all.into_iter().map(|one| (Some(one), None)).collect())
-    }
-}
-
-impl<F: Future> Future for Together<F>
-where
-    F::Output: Unpin,
-{
-    type Output = Vec<F::Output>;
-
-    fn poll(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Self::Output> {
-        for (future, output) in &mut self.0 {
-            if let Some(running) = future
-                && let std::task::Poll::Ready(done) = running.as_mut().poll(context)
-            {
-                (*future, *output) = (None, Some(done));
-            }
-        }
-        if self.0.iter().any(|(future, _)| future.is_some()) {
-            return std::task::Poll::Pending;
-        }
-        let outputs = self.0.iter_mut().filter_map(|(_, output)| output.take());
-        std::task::Poll::Ready(outputs.collect())
-    }
 }
