@@ -81,7 +81,7 @@ pub enum SecretSource {
 impl SecretSource {
     /// The same, with a relative file taken from `base`.
     #[must_use]
-    pub fn from_folder(self, base: &Path) -> Self {
+    pub fn placed_in(self, base: &Path) -> Self {
         match self {
             Self::File(path) => Self::File(base.join(path)),
             Self::Env(_) => self,

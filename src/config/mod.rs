@@ -122,7 +122,7 @@ impl Config {
             state: document.state,
             keystore: document.keystore,
             policy: document.policy,
-            keys: document.keys.from_folder(&base).placed(file, text),
+            keys: document.keys.placed_in(&base).placed(file, text),
         };
         config.state.dir =
             Some(base.join(config.state.dir.as_deref().unwrap_or(Path::new("state"))));

@@ -26,7 +26,7 @@ pub struct Aws {
 
 impl Aws {
     /// The same, with relative files taken from `base`.
-    pub(super) fn in_folder(mut self, base: &Path) -> Self {
+    pub(super) fn placed_in(mut self, base: &Path) -> Self {
         self.ca = self.ca.map(|ca| base.join(ca));
         self
     }

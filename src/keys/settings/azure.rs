@@ -48,8 +48,8 @@ pub enum AzureLogin {
 impl Azure {
     /// The same, with relative files taken from `base`.
     #[must_use]
-    pub fn from_folder(mut self, base: &Path) -> Self {
-        self.client_secret = self.client_secret.map(|secret| secret.from_folder(base));
+    pub fn placed_in(mut self, base: &Path) -> Self {
+        self.client_secret = self.client_secret.map(|secret| secret.placed_in(base));
         for file in [&mut self.federated_token_file, &mut self.ca] {
             *file = file.as_ref().map(|file| base.join(file));
         }

@@ -22,7 +22,7 @@ pub struct K8s {
 impl K8s {
     /// The same, with relative files taken from `base`.
     #[must_use]
-    pub fn from_folder(mut self, base: &Path) -> Self {
+    pub fn placed_in(mut self, base: &Path) -> Self {
         for path in [&mut self.kubeconfig, &mut self.service_account]
             .into_iter()
             .flatten()

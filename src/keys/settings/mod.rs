@@ -91,15 +91,15 @@ pub struct Keys {
 impl Keys {
     /// The same, with relative files taken from `base`.
     #[must_use]
-    pub fn from_folder(mut self, base: &Path) -> Self {
-        self.azure = self.azure.from_folder(base);
-        self.pkcs11 = self.pkcs11.from_folder(base);
-        self.aws = self.aws.in_folder(base);
+    pub fn placed_in(mut self, base: &Path) -> Self {
+        self.azure = self.azure.placed_in(base);
+        self.pkcs11 = self.pkcs11.placed_in(base);
+        self.aws = self.aws.placed_in(base);
         for plugin in self.plugin.values_mut() {
-            *plugin = std::mem::take(plugin).from_folder(base);
+            *plugin = std::mem::take(plugin).placed_in(base);
         }
-        self.k8s = self.k8s.from_folder(base);
-        self.vault = self.vault.from_folder(base);
+        self.k8s = self.k8s.placed_in(base);
+        self.vault = self.vault.placed_in(base);
         self
     }
 

@@ -43,10 +43,10 @@ pub struct Pkcs11Module {
 impl Pkcs11 {
     /// The same, with relative files taken from `base`.
     #[must_use]
-    pub fn from_folder(mut self, base: &Path) -> Self {
+    pub fn placed_in(mut self, base: &Path) -> Self {
         for module in self.modules.values_mut() {
             module.path = base.join(&module.path);
-            module.pin = module.pin.take().map(|pin| pin.from_folder(base));
+            module.pin = module.pin.take().map(|pin| pin.placed_in(base));
         }
         self
     }

@@ -22,7 +22,7 @@ pub struct Plugin {
 impl Plugin {
     /// The same, with a relative program taken from `base`.
     #[must_use]
-    pub fn from_folder(mut self, base: &Path) -> Self {
+    pub fn placed_in(mut self, base: &Path) -> Self {
         if let Some(program) = &mut self.program {
             *program = base.join(&program);
         }

@@ -116,20 +116,20 @@ impl<'de> Deserialize<'de> for RsaScheme {
 
 impl Vault {
     /// The same, with relative files taken from `base`.
-    pub(super) fn from_folder(mut self, base: &Path) -> Self {
+    pub(super) fn placed_in(mut self, base: &Path) -> Self {
         self.ca = self.ca.map(|ca| base.join(ca));
         self.client = self.client.map(|client| ClientCertificate {
             certificate: base.join(client.certificate),
-            key: client.key.from_folder(base),
+            key: client.key.placed_in(base),
         });
-        self.auth = self.auth.map(|auth| auth.from_folder(base));
+        self.auth = self.auth.map(|auth| auth.placed_in(base));
         self
     }
 }
 
 impl VaultAuth {
-    fn from_folder(self, base: &Path) -> Self {
-        let from = |source: SecretSource| source.from_folder(base);
+    fn placed_in(self, base: &Path) -> Self {
+        let from = |source: SecretSource| source.placed_in(base);
         match self {
             Self::Token { token } => Self::Token { token: from(token) },
             Self::AppRole {

@@ -40,11 +40,15 @@ pub(super) struct Key {
     #[serde(default)]
     soft_deleted: bool,
     supports_signing: bool,
+    #[serde(default)]
+    supports_encryption: bool,
     pub(super) latest_version: u32,
     #[serde(default)]
     pub(super) min_decryption_version: u32,
     #[serde(default)]
     pub(super) min_encryption_version: u32,
+    /// Not there for keys that make codes alone.
+    #[serde(default)]
     keys: BTreeMap<String, Value>,
 }
 
@@ -78,7 +82,11 @@ impl Key {
         if !self.supports_signing {
             return Err(KeyFault::WrongUsage {
                 key: name.shown.clone(),
-                usage: format!("encryption ({})", self.kind),
+                usage: if self.supports_encryption {
+                    format!("encryption ({})", self.kind)
+                } else {
+                    self.kind.clone()
+                },
             });
         }
         if self.derived {

@@ -17,6 +17,7 @@ mod standin;
 mod pkcs11;
 mod plugin;
 mod together;
+mod vault;
 mod wycheproof;
 
 use std::sync::Arc;
