@@ -70,8 +70,8 @@ pub use notices::Notices;
 pub use reader::KeyReader;
 pub use route::{ByRule, Route};
 pub use settings::{
-    Aliases, ClientCertificate, Hit, Keys, Pkcs11, Pkcs11Module, RsaScheme, Rule, Rules, Settings,
-    Vault, VaultAuth,
+    Aliases, ClientCertificate, Hit, K8s, Keys, Pkcs11, Pkcs11Module, Plugin, RsaScheme, Rule,
+    Rules, Settings, Vault, VaultAuth,
 };
 
 #[cfg(feature = "sign")]

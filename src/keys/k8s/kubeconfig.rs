@@ -138,11 +138,11 @@ pub(super) fn chosen(
             current = document.current;
         }
         let read_clusters = document.clusters.into_iter().flatten();
-        clusters.extend(read_clusters.map(|c| (c.name, c.cluster.from_folder(folder))));
+        clusters.extend(read_clusters.map(|c| (c.name, c.cluster.beside(folder))));
         let read_users = document.users.into_iter().flatten();
         users.extend(read_users.map(|u| {
             let user = u.user.unwrap_or_default();
-            (u.name, user.from_folder(folder))
+            (u.name, user.beside(folder))
         }));
         let read_contexts = document.contexts.into_iter().flatten();
         contexts.extend(read_contexts.map(|c| (c.name, c.context)));
@@ -250,14 +250,14 @@ pub(super) fn decoded(what: &str, text: &Secret) -> Result<Secret, KeyFault> {
 }
 
 impl Cluster {
-    fn from_folder(mut self, folder: &Path) -> Self {
+    fn beside(mut self, folder: &Path) -> Self {
         self.authority = self.authority.map(|file| folder.join(file));
         self
     }
 }
 
 impl User {
-    fn from_folder(mut self, folder: &Path) -> Self {
+    fn beside(mut self, folder: &Path) -> Self {
         for file in [&mut self.token_file, &mut self.certificate, &mut self.key] {
             *file = file.take().map(|file| folder.join(file));
         }
