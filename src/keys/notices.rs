@@ -1,9 +1,11 @@
 use std::sync::Arc;
 
+type Show = dyn Fn(&str) + Send + Sync;
+
 /// Takes what a provider wants a person to read while it works, such as a
 /// plugin's "touch the token now". By default nobody reads it.
 #[derive(Clone, Default)]
-pub struct Notices(Option<Arc<dyn Fn(&str) + Send + Sync>>);
+pub struct Notices(Option<Arc<Show>>);
 
 impl Notices {
     /// Each line goes to `show`, without control characters and bounded.
