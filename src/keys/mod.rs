@@ -80,8 +80,8 @@ pub use notices::Notices;
 pub use reader::KeyReader;
 pub use route::{ByRule, Route};
 pub use settings::{
-    Aliases, Aws, Azure, AzureLogin, ClientCertificate, Hit, K8s, Keys, Pkcs11, Pkcs11Module, Plugin,
-    RsaScheme, Rule, Rules, Settings, Vault, VaultAuth,
+    Aliases, Aws, Azure, AzureLogin, ClientCertificate, Hit, K8s, Keys, Pkcs11, Pkcs11Module,
+    Plugin, RsaScheme, Rule, Rules, Settings, Vault, VaultAuth,
 };
 
 #[cfg(feature = "sign")]

@@ -12,10 +12,10 @@ mod front;
 mod interop;
 mod k8s;
 mod killed;
-#[cfg(feature = "azure")]
-mod standin;
 mod pkcs11;
 mod plugin;
+#[cfg(feature = "azure")]
+mod standin;
 mod together;
 mod vault;
 mod wycheproof;
