@@ -105,7 +105,6 @@ fn feature(scheme: &str) -> Option<&'static str> {
     match scheme {
         "awskms" => Some("aws"),
         "azurekms" => Some("azure"),
-        "gcpkms" => Some("gcp"),
         _ => None,
     }
 }

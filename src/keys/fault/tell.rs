@@ -159,7 +159,6 @@ impl KeyFault {
             Self::NoProvider(_) => "use kms://…, or a key file",
             Self::NotCompiled { feature, .. } => match *feature {
                 "aws" => "use the released binary, or build with --features aws",
-                "gcp" => "use the released binary, or build with --features gcp",
                 "azure" => "use the released binary, or build with --features azure",
                 _ => "use the released binary, or build with --features full",
             },
