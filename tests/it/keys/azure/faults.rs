@@ -146,8 +146,9 @@ fn somebody_else_at_its_address() {
         "kms-tls",
         "does not prove that it is the one",
     );
-    // With its certificate among those that are believed it is heard, and has
-    // nothing to say.
+    // With its certificate among those that are believed it is heard, and what
+    // it says to a look at the key is no answer.
+    std::fs::remove_dir_all(scratch.join("state/known-keys")).unwrap();
     scratch.write("obreia.toml", format!("{config}ca = \"tls.pem\"\n"));
     refused(&sign(&scratch, KEY), 4, "provider-failed", "azure failed");
     scratch.write("obreia.toml", format!("{config}ca = \"absent.pem\"\n"));
