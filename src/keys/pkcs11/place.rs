@@ -126,7 +126,7 @@ impl Places {
             .modules
             .keys()
             .map(|name| self.configured(name));
-        for place in configured.chain(self.from_environment()) {
+        for place in configured.chain(self.in_environment()) {
             let place = place?;
             if !all.contains(&place) {
                 all.push(place);
@@ -136,7 +136,7 @@ impl Places {
     }
 
     fn default_place(&self) -> Result<Place, KeyFault> {
-        if let Some(place) = self.from_environment() {
+        if let Some(place) = self.in_environment() {
             return place;
         }
         if let Some(name) = &self.settings.module {
@@ -156,7 +156,7 @@ impl Places {
         }
     }
 
-    fn from_environment(&self) -> Option<Result<Place, KeyFault>> {
+    fn in_environment(&self) -> Option<Result<Place, KeyFault>> {
         let (name, path) = PATHS
             .into_iter()
             .find_map(|name| Some((name, self.environment.get(name)?)))?;
@@ -173,13 +173,13 @@ impl Places {
 
     fn is_known(&self, path: &Path) -> bool {
         let configured = self.settings.modules.values().any(|m| m.path == path);
-        let from_environment = || {
+        let in_environment = || {
             let set = PATHS
                 .into_iter()
                 .find_map(|name| self.environment.get(name));
             set.is_some_and(|set| Path::new(&set) == path)
         };
-        configured || from_environment()
+        configured || in_environment()
     }
 
     fn configured(&self, name: &str) -> Result<Place, KeyFault> {
