@@ -153,6 +153,12 @@ impl AwsKeys {
             PublicKey::from_spki_der(der.as_ref()).map_err(|e| unfit(e.to_string()))?;
         let scheme = self.scheme_of(name, public_key.kind())?;
         let offered = output.signing_algorithms();
+        if offered.is_empty() {
+            return Err(KeyFault::WrongUsage {
+                key: name.shown.clone(),
+                usage: "something else".to_owned(),
+            });
+        }
         if !offered.contains(&spec::algorithm(scheme)) {
             let offered: Vec<&str> = offered.iter().map(|spec| spec.as_str()).collect();
             return Err(unfit(format!(

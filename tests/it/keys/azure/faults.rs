@@ -264,7 +264,8 @@ fn a_token_is_sent_nowhere_else() {
 
 #[test]
 fn signatures_that_are_none_or_not_ours() {
-    let lies: [(fn(&mut Value), &str, &str); 5] = [
+    type Lie = (fn(&mut Value), &'static str, &'static str);
+    let lies: [Lie; 5] = [
         (
             |b| b["value"] = json!(BASE64.encode([7; 64])),
             "self-check-failed",

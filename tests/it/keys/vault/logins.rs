@@ -118,6 +118,8 @@ fn a_service_account_logs_in() {
     let jwt = token(
         &issuer,
         &claims(json!({
+            // The API server writes a list of them.
+            "aud": ["obreia"],
             "kubernetes.io": {"namespace": "ns", "serviceaccount": {"name": "signer", "uid": "u1"}},
         })),
     );

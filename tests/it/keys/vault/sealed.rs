@@ -51,7 +51,7 @@ fn a_sealed_server_says_so_and_works_again_when_unsealed() {
         .stderr_has("error[kms-unreachable]");
     assert!(!scratch.join("3").exists());
     // Each attempt stands in the log, with what became of it.
-    let log = scratch.read_text("state/audit.log");
+    let log = String::from_utf8_lossy(&scratch.read("state/audit/journal")).into_owned();
     for result in ["ok", "kms-sealed", "kms-unreachable"] {
         assert!(
             log.contains(&format!("\"result\":\"{result}\"")),
