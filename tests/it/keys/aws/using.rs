@@ -105,7 +105,7 @@ fn a_name_of_ours_leads_there_by_a_rule() {
     let case = Case::new();
     case.scratch.write(
         "obreia.toml",
-        "version = 1\n[[keys.rule]]\nmatch = \"model-sign/prod/**\"\nto = \"awskms:///alias/k\"\n",
+        "version = 1\n[[keys.rule]]\nmatch = \"model-sign/prod/acme\"\nto = \"awskms:///alias/k\"\n",
     );
     let name = "kms://model-sign/prod/acme";
     case.sign(name).ok();
