@@ -48,6 +48,8 @@ mod plugin;
 #[cfg(feature = "sign")]
 mod port;
 #[cfg(feature = "sign")]
+mod prehash;
+#[cfg(feature = "sign")]
 mod record;
 #[cfg(feature = "sign")]
 mod software;

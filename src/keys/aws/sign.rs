@@ -9,10 +9,10 @@ use super::name::{Name, same_key};
 use super::place::Place;
 use super::show::replaced;
 use super::{PROVIDER, spec};
-use crate::crypto::{Hasher, PublicKey, Scheme};
+use crate::crypto::{PublicKey, Scheme};
 use crate::custody::KeyInfo;
 use crate::digest::Digest;
-use crate::keys::{BoxFuture, KeyFault, PrehashSigner, Signer};
+use crate::keys::{BoxFuture, KeyFault, PrehashSigner, Signer, prehash};
 
 /// Longest message that AWS KMS takes whole, in bytes.
 const WHOLE: usize = 4096;
@@ -94,9 +94,7 @@ impl Signer for AwsSigner {
                 }
                 return self.signature(message, MessageType::Raw).await;
             };
-            let mut hasher = Hasher::new(hash);
-            hasher.update(message);
-            self.sign_digest(&hasher.finish()).await
+            self.sign_digest(&prehash::digest_of(hash, message)).await
         })
     }
 
@@ -108,16 +106,7 @@ impl Signer for AwsSigner {
 impl PrehashSigner for AwsSigner {
     fn sign_digest<'a>(&'a self, digest: &'a Digest) -> BoxFuture<'a, Result<Vec<u8>, KeyFault>> {
         Box::pin(async move {
-            if self.scheme.hash() != Some(digest.algorithm()) {
-                return Err(KeyFault::BadRequest {
-                    key: self.name.shown.clone(),
-                    why: format!(
-                        "{} does not sign a {}",
-                        self.scheme,
-                        digest.algorithm().name()
-                    ),
-                });
-            }
+            prehash::fits(self.scheme, digest, &self.info)?;
             self.signature(digest.bytes(), MessageType::Digest).await
         })
     }

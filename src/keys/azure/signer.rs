@@ -6,11 +6,11 @@ use super::PROVIDER;
 use super::look_up::version_of;
 use super::uri::Name;
 use super::vault::Vault;
-use crate::crypto::{Hasher, PublicKey, Scheme, ecdsa_der};
+use crate::crypto::{PublicKey, Scheme, ecdsa_der};
 use crate::custody::{KeyInfo, KeyState};
 use crate::digest::{Algorithm, Digest};
 use crate::keys::known::KnownKeys;
-use crate::keys::{BoxFuture, KeyFault, PrehashSigner, Signer};
+use crate::keys::{BoxFuture, KeyFault, PrehashSigner, Signer, prehash};
 use crate::trust::VersionState;
 
 /// One version of a key in a vault. What is signed is a digest, always.
@@ -56,16 +56,7 @@ impl AzureSigner {
     }
 
     async fn signature(&self, digest: &Digest) -> Result<Vec<u8>, KeyFault> {
-        if self.scheme.hash() != Some(digest.algorithm()) {
-            return Err(KeyFault::BadRequest {
-                key: self.info.to_string(),
-                why: format!(
-                    "{} does not sign a {}",
-                    self.scheme,
-                    digest.algorithm().name()
-                ),
-            });
-        }
+        prehash::fits(self.scheme, digest, &self.info)?;
         let parameters = SignParameters {
             algorithm: Some(algorithm(self.scheme)?),
             value: Some(digest.bytes().to_vec()),
@@ -113,9 +104,8 @@ impl Signer for AzureSigner {
 
     fn sign<'a>(&'a self, message: &'a [u8]) -> BoxFuture<'a, Result<Vec<u8>, KeyFault>> {
         Box::pin(async move {
-            let mut hasher = Hasher::new(self.scheme.hash().unwrap_or(Algorithm::Sha256));
-            hasher.update(message);
-            self.signature(&hasher.finish()).await
+            let hash = self.scheme.hash().unwrap_or(Algorithm::Sha256);
+            self.signature(&prehash::digest_of(hash, message)).await
         })
     }
 

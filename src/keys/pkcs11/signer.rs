@@ -10,10 +10,10 @@ use super::pin::Pin;
 use super::public::signature;
 use super::uri::Uri;
 use super::wire::{Answer, Ask, Trouble, TroubleKind};
-use crate::crypto::{Hasher, PublicKey, Scheme};
+use crate::crypto::{PublicKey, Scheme};
 use crate::custody::KeyInfo;
-use crate::digest::{Algorithm, Digest};
-use crate::keys::{BoxFuture, KeyFault, PrehashSigner, Signer};
+use crate::digest::Digest;
+use crate::keys::{BoxFuture, KeyFault, PrehashSigner, Signer, prehash};
 use crate::limits;
 
 /// A private key in a token.
@@ -139,7 +139,7 @@ impl TokenSigner {
         if let Some(hash) = self.shown.scheme.hash()
             && !self.whole_messages.load(Ordering::Relaxed)
         {
-            let digest = digest(hash, message);
+            let digest = prehash::digest_of(hash, message);
             match self.ask(Input::Digest(digest.bytes())).await? {
                 Ok(signature) => return Ok(signature),
                 Err(first) => {
@@ -181,24 +181,9 @@ impl Signer for TokenSigner {
 impl PrehashSigner for TokenSigner {
     fn sign_digest<'a>(&'a self, digest: &'a Digest) -> BoxFuture<'a, Result<Vec<u8>, KeyFault>> {
         Box::pin(async move {
-            if self.shown.scheme.hash() != Some(digest.algorithm()) {
-                return Err(KeyFault::BadRequest {
-                    key: self.info.to_string(),
-                    why: format!(
-                        "{} does not sign a {}",
-                        self.shown.scheme,
-                        digest.algorithm().name()
-                    ),
-                });
-            }
+            prehash::fits(self.shown.scheme, digest, &self.info)?;
             let signature = self.ask(Input::Digest(digest.bytes())).await?;
             signature.map_err(|trouble| self.refused(trouble))
         })
     }
-}
-
-fn digest(hash: Algorithm, message: &[u8]) -> Digest {
-    let mut hasher = Hasher::new(hash);
-    hasher.update(message);
-    hasher.finish()
 }

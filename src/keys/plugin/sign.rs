@@ -1,9 +1,9 @@
 use super::protocol::{Bytes, MessageCall, MessageOptions, SignMessage, hash_number};
 use super::{PROVIDER, PluginKeys, rpc, silent};
-use crate::crypto::{Hasher, PublicKey, Scheme};
+use crate::crypto::{PublicKey, Scheme};
 use crate::custody::{KeyInfo, KeyState};
 use crate::digest::{Algorithm, Digest};
-use crate::keys::{BoxFuture, KeyFault, PrehashSigner, Signer};
+use crate::keys::{BoxFuture, KeyFault, PrehashSigner, Signer, prehash};
 use crate::reference::KeyRef;
 use crate::trust::VersionState;
 
@@ -84,11 +84,8 @@ impl Signer for PluginSigner {
 
     fn sign<'a>(&'a self, message: &'a [u8]) -> BoxFuture<'a, Result<Vec<u8>, KeyFault>> {
         Box::pin(async move {
-            let digest = self.scheme.hash().map(|hash| {
-                let mut hasher = Hasher::new(hash);
-                hasher.update(message);
-                hasher.finish()
-            });
+            let hash = self.scheme.hash();
+            let digest = hash.map(|hash| prehash::digest_of(hash, message));
             self.ask(digest, message.to_vec()).await
         })
     }
@@ -101,16 +98,7 @@ impl Signer for PluginSigner {
 impl PrehashSigner for PluginSigner {
     fn sign_digest<'a>(&'a self, digest: &'a Digest) -> BoxFuture<'a, Result<Vec<u8>, KeyFault>> {
         Box::pin(async move {
-            if self.scheme.hash() != Some(digest.algorithm()) {
-                return Err(KeyFault::BadRequest {
-                    key: self.info.to_string(),
-                    why: format!(
-                        "{} does not sign a {}",
-                        self.scheme,
-                        digest.algorithm().name()
-                    ),
-                });
-            }
+            prehash::fits(self.scheme, digest, &self.info)?;
             self.ask(Some(*digest), Vec::new()).await
         })
     }

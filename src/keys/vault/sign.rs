@@ -9,11 +9,11 @@ use super::call::Call;
 use super::name::Name;
 use super::refusal::Refusal;
 use super::{PROVIDER, Vaults};
-use crate::crypto::{Hasher, PublicKey, Scheme};
+use crate::crypto::{PublicKey, Scheme};
 use crate::custody::KeyInfo;
 use crate::digest::{Algorithm, Digest};
 use crate::http::Method;
-use crate::keys::{BoxFuture, KeyFault, PrehashSigner, Signer};
+use crate::keys::{BoxFuture, KeyFault, PrehashSigner, Signer, prehash};
 
 /// One version of a key in a transit engine.
 pub(super) struct VaultSigner {
@@ -44,9 +44,8 @@ impl Signer for VaultSigner {
             match self.scheme.hash() {
                 None => self.request(message, None).await,
                 Some(hash) => {
-                    let mut hasher = Hasher::new(hash);
-                    hasher.update(message);
-                    self.request(hasher.finish().bytes(), Some(hash)).await
+                    let digest = prehash::digest_of(hash, message);
+                    self.request(digest.bytes(), Some(hash)).await
                 }
             }
         })
@@ -60,19 +59,8 @@ impl Signer for VaultSigner {
 impl PrehashSigner for VaultSigner {
     fn sign_digest<'a>(&'a self, digest: &'a Digest) -> BoxFuture<'a, Result<Vec<u8>, KeyFault>> {
         Box::pin(async move {
-            match self.scheme.hash() {
-                Some(hash) if hash == digest.algorithm() => {
-                    self.request(digest.bytes(), Some(hash)).await
-                }
-                _ => Err(KeyFault::BadRequest {
-                    key: self.info.to_string(),
-                    why: format!(
-                        "{} does not sign a {}",
-                        self.scheme,
-                        digest.algorithm().name()
-                    ),
-                }),
-            }
+            prehash::fits(self.scheme, digest, &self.info)?;
+            self.request(digest.bytes(), self.scheme.hash()).await
         })
     }
 }
