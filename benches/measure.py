@@ -6,6 +6,7 @@ runs, so that whatever else the machine does burdens both sides alike.
 """
 
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -23,6 +24,13 @@ class Cost:
 
     cpu: float
     wall: float
+
+
+def program(name: str) -> str:
+    """Builds one of the programs beside this file; its path."""
+    build = ["cargo", "bench", "--locked", "--bench", name, "--no-run"]
+    said = subprocess.run(build, cwd=ROOT, check=True, capture_output=True, text=True).stderr
+    return str(ROOT / re.findall(r"Executable .*\((.*)\)", said)[-1])
 
 
 def run(command: list[str], cwd: Path) -> Cost:

@@ -19,12 +19,14 @@ def built(folder: str, profile: str, *flags: str) -> float:
 
 def main() -> bool:
     full = built("dist-full", "dist", "--features", "full")
+    plain = built("dist-plain", "dist")
     verify = built("dist-verify", "dist-verify", "--no-default-features", "--features", "verify")
     return write(
         "size",
         "scripts/bench size",
         [
-            Row("everything (`--profile dist --features full`)", f"{full:.1f} MB", "", full, 20, " MB"),
+            Row("everything, with the clouds' SDKs (`--profile dist --features full`)", f"{full:.1f} MB", "", full, 35, " MB"),
+            Row("without the clouds' SDKs (`--profile dist`)", f"{plain:.1f} MB", "", plain, 20, " MB"),
             Row("only verification (`--profile dist-verify --no-default-features --features verify`)", f"{verify:.1f} MB", "", verify, 8, " MB"),
         ],
     )

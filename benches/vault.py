@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import socket
 import statistics
 import subprocess
@@ -11,7 +10,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from measure import ROOT, Pair, Row, run, write
+from measure import ROOT, Pair, Row, program, run, write
 
 ROUNDS = 7
 COUNT = 2000
@@ -57,17 +56,10 @@ def serve(scratch: Path) -> tuple[subprocess.Popen, str]:
     sys.exit("bao does not come up: see bao.log")
 
 
-def program() -> str:
-    """Builds the program that signs; its path."""
-    build = ["cargo", "bench", "--bench", "vault", "--no-run"]
-    said = subprocess.run(build, cwd=ROOT, check=True, capture_output=True, text=True).stderr
-    return str(ROOT / re.findall(r"Executable .*\((.*)\)", said)[-1])
-
-
 def main(obreia: str, scratch: Path, command: str) -> bool:
     # A proxy is not asked for a server of this machine.
     os.environ["NO_PROXY"] = "127.0.0.1"
-    binary = program()
+    binary = program("vault")
     place = scratch / "place"
     if not place.exists():
         os.environ["OBREIA_PASSPHRASE"] = "of the benchmark"
