@@ -23,7 +23,12 @@ pub(crate) enum Act {
     Alter(fn(&str) -> String),
     /// As many bytes as that, which are no JSON.
     Garbage(usize),
+    /// Answered with what this makes of header lines and body; the server
+    /// behind is not asked.
+    Judged(Judge),
 }
+
+pub(crate) type Judge = Arc<dyn Fn(&str, &[u8]) -> (u16, String) + Send + Sync>;
 
 type Plan = Arc<Mutex<VecDeque<(&'static str, Act)>>>;
 
@@ -109,6 +114,10 @@ fn serve(stream: &TcpStream, behind: &str, seen: &Mutex<Vec<String>>, plan: &Pla
                 (status, more, change(&body))
             }
             Some(Act::Answer(status, more, body)) => (status, more.to_owned(), body),
+            Some(Act::Judged(judge)) => {
+                let (status, answer) = judge(&headers, &body);
+                (status, String::new(), answer)
+            }
             Some(Act::Garbage(length)) => (200, String::new(), "x".repeat(length)),
             Some(Act::CutAfter) => {
                 ask();

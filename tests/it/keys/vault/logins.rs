@@ -1,6 +1,8 @@
 //! The ways of logging in that need a party of their own: an issuer of
 //! tokens, a Kubernetes API.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use obreia::crypto::{KeyKind, PrivateKey, Scheme};
@@ -110,80 +112,185 @@ fn a_json_web_token_logs_in() {
     sign(bao, &scratch, "by-jwt", elsewhere).expect_code(3);
 }
 
-// Never seen to pass: OpenBao answers "permission denied" to what stands in for
-// the API server here. docs/gaps.md says so.
-#[test]
-#[ignore = "the stand-in for the API server does not satisfy OpenBao yet"]
-fn a_service_account_logs_in() {
-    let Some(bao) = server() else { return };
-    bao.key("by-pod", "ecdsa-p256");
-    let issuer = PrivateKey::generate(KeyKind::Rsa { bits: 2048 }).unwrap();
-    let jwt = token(
-        &issuer,
-        &claims(json!({
-            // The API server writes a list of them.
-            "aud": ["obreia"],
-            "kubernetes.io": {"namespace": "ns", "serviceaccount": {"name": "signer", "uid": "u1"}},
-        })),
-    );
-    // Stands in for the API server, which reviews tokens.
-    let cluster = Between::new("127.0.0.1:9");
-    bao.admin("PUT", "sys/auth/kubernetes", &json!({"type": "kubernetes"}));
-    bao.admin(
-        "PUT",
-        "sys/policies/acl/by-pod",
-        &json!({"policy": policy("by-pod")}),
-    );
-    let scratch = place();
-    let openssl = peer("openssl").expect("a system program is never left out");
-    let request = "req -x509 -newkey rsa:2048 -nodes -subj /CN=ca -keyout ca.key -out ca.pem";
-    let made = scratch
-        .obreia()
-        .program(openssl)
-        .args(request.split(' '))
-        .run();
-    made.ok();
-    let config = json!({
-        "kubernetes_host": cluster.address(), "token_reviewer_jwt": jwt,
-        "disable_local_ca_jwt": true, "kubernetes_ca_cert": scratch.read_text("ca.pem"),
-    });
-    bao.admin("PUT", "auth/kubernetes/config", &config);
-    let role = json!({
-        "bound_service_account_names": "signer", "bound_service_account_namespaces": "ns",
-        "token_policies": "by-pod",
-    });
-    bao.admin("PUT", "auth/kubernetes/role/signer", &role);
-    let review = |status: Value| {
-        let body = json!({
-            "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "status": status,
+/// A Kubernetes mount of its own, whose API server is a stand-in.
+struct Pods {
+    bao: &'static Bao,
+    scratch: Scratch,
+    mount: &'static str,
+    cluster: Between,
+    issuer: PrivateKey,
+    /// With which OpenBao asks the API server.
+    reviewer: String,
+}
+
+impl Pods {
+    fn new(mount: &'static str) -> Option<Self> {
+        let bao = server()?;
+        let issuer = PrivateKey::generate(KeyKind::Rsa { bits: 2048 }).unwrap();
+        let reviewer = claims(json!({"sub": "system:serviceaccount:bao:reviewer"}));
+        let pods = Self {
+            bao,
+            scratch: place(),
+            mount,
+            cluster: Between::new("127.0.0.1:9"),
+            reviewer: token(&issuer, &reviewer),
+            issuer,
+        };
+        bao.key(mount, "ecdsa-p256");
+        let at = format!("sys/auth/{mount}");
+        bao.admin("PUT", &at, &json!({"type": "kubernetes"}));
+        let policies = format!("sys/policies/acl/{mount}");
+        bao.admin("PUT", &policies, &json!({"policy": policy(mount)}));
+        let openssl = peer("openssl").expect("a system program is never left out");
+        let request = "req -x509 -newkey rsa:2048 -nodes -subj /CN=ca -keyout ca.key -out ca.pem";
+        let made = pods.scratch.obreia().program(openssl);
+        made.args(request.split(' ')).run().ok();
+        pods.asks(&pods.cluster.address());
+        let role = json!({
+            "bound_service_account_names": "signer", "bound_service_account_namespaces": "ns",
+            "token_policies": mount,
         });
-        cluster.next("tokenreviews", Act::Answer(201, "", body.to_string()));
+        bao.admin("PUT", &format!("auth/{mount}/role/signer"), &role);
+        Some(pods)
+    }
+
+    /// Where OpenBao finds the API server from now on.
+    fn asks(&self, address: &str) {
+        let config = json!({
+            "kubernetes_host": address, "token_reviewer_jwt": self.reviewer,
+            "disable_local_ca_jwt": true, "kubernetes_ca_cert": self.scratch.read_text("ca.pem"),
+        });
+        let at = format!("auth/{}/config", self.mount);
+        self.bao.admin("PUT", &at, &config);
+    }
+
+    /// A token as the API server issues them to pods, which name their
+    /// audiences in a list.
+    fn issued(&self, namespace: &str, name: &str, uid: &str) -> String {
+        let account = json!({"name": name, "uid": uid});
+        let mine = json!({
+            "aud": ["https://kubernetes.default.svc"],
+            "sub": format!("system:serviceaccount:{namespace}:{name}"),
+            "kubernetes.io": {"namespace": namespace, "serviceaccount": account},
+        });
+        token(&self.issuer, &claims(mine))
+    }
+
+    /// The next token is reviewed as an API server does it: for one that may
+    /// ask, with the audiences of those asked for that it is good for. It
+    /// takes `good` alone, for `ns`'s `signer` of the uid `u1`.
+    fn reviews(&self, good: &str) {
+        let (bearer, good) = (format!("Bearer {}", self.reviewer), good.to_owned());
+        let judge = move |headers: &str, body: &[u8]| {
+            let mut lines = headers.lines().filter_map(|line| line.split_once(": "));
+            if !lines.any(|(n, v)| n.eq_ignore_ascii_case("authorization") && v == bearer) {
+                let status = json!({
+                    "kind": "Status", "apiVersion": "v1", "status": "Failure",
+                    "message": "Unauthorized", "reason": "Unauthorized", "code": 401,
+                });
+                return (401, status.to_string());
+            }
+            let asked: Value = serde_json::from_slice(body).unwrap();
+            let status = if asked["spec"]["token"] == *good {
+                json!({
+                    "authenticated": true, "audiences": asked["spec"]["audiences"],
+                    "user": {
+                        "username": "system:serviceaccount:ns:signer", "uid": "u1",
+                        "groups": ["system:serviceaccounts", "system:serviceaccounts:ns"],
+                    },
+                })
+            } else {
+                json!({"authenticated": false, "error": "invalid bearer token", "user": {}})
+            };
+            let review = json!({
+                "kind": "TokenReview", "apiVersion": "authentication.k8s.io/v1",
+                "metadata": {}, "spec": asked["spec"], "status": status,
+            });
+            (201, review.to_string())
+        };
+        self.cluster
+            .next("/tokenreviews", Act::Judged(Arc::new(judge)));
+    }
+
+    fn sign(&self, token: &str, role: &str) -> Output {
+        self.scratch.write("jwt", token);
+        let auth = format!(
+            "method = \"kubernetes\"\nmount = {:?}\nrole = {role:?}\njwt = {{ file = \"jwt\" }}",
+            self.mount
+        );
+        sign(self.bao, &self.scratch, self.mount, &auth)
+    }
+
+    /// Not let in, and what the pod shows is not shown again.
+    #[track_caller]
+    fn keeps_out(&self, token: &str, role: &str, says: &str) {
+        let out = self.sign(token, role);
+        out.expect_code(5)
+            .stderr_has("error[kms-login]")
+            .stderr_has("does not accept the login (kubernetes)")
+            .stderr_has(says)
+            .stderr_has("hint: check the credential");
+        assert!(!out.to_string().contains(token), "{out}");
+        assert!(!self.scratch.join("a.txt.sigstore.json").exists());
+    }
+}
+
+#[test]
+fn a_service_account_logs_in() {
+    let Some(pods) = Pods::new("by-pod") else {
+        return;
     };
-    scratch.write("jwt", &jwt);
-    let auth = "method = \"kubernetes\"\nrole = \"signer\"\njwt = { file = \"jwt\" }";
-    review(json!({
-        "authenticated": true,
-        "user": {
-            "username": "system:serviceaccount:ns:signer", "uid": "u1",
-            "groups": ["system:serviceaccounts"],
-        },
-    }));
-    sign(bao, &scratch, "by-pod", auth).expect_code(0);
-    assert!(cluster.done());
-    review(json!({"authenticated": false, "error": "expired"}));
-    sign(bao, &scratch, "by-pod", auth)
-        .expect_code(5)
-        .stderr_has("error[kms-login]")
-        .stderr_has("(kubernetes)");
+    let good = pods.issued("ns", "signer", "u1");
+    pods.reviews(&good);
+    pods.sign(&format!("{good}\n"), "signer").expect_code(0);
+    assert!(pods.cluster.done());
+    assert_eq!(pods.cluster.seen().len(), 1);
     // Outside a pod there is no token in the usual place.
-    sign(
-        bao,
-        &scratch,
-        "by-pod",
-        "method = \"kubernetes\"\nrole = \"signer\"",
-    )
-    .expect_code(3)
-    .stderr_has("serviceaccount/token");
+    let usual = "method = \"kubernetes\"\nrole = \"signer\"";
+    sign(pods.bao, &pods.scratch, pods.mount, usual)
+        .expect_code(3)
+        .stderr_has("error[not-configured]")
+        .stderr_has("serviceaccount/token");
+}
+
+#[test]
+fn a_service_account_that_the_role_or_the_cluster_does_not_know() {
+    let Some(pods) = Pods::new("not-by-pod") else {
+        return;
+    };
+    let good = pods.issued("ns", "signer", "u1");
+    // The role's own say comes first, and the cluster is not asked.
+    for (token, role, says) in [
+        (
+            pods.issued("other", "signer", "u1"),
+            "signer",
+            "namespace not authorized",
+        ),
+        (
+            pods.issued("ns", "other", "u1"),
+            "signer",
+            "account name not authorized",
+        ),
+        (good.clone(), "absent", "invalid role name"),
+        ("no-token".to_owned(), "signer", ""),
+    ] {
+        pods.keeps_out(&token, role, says);
+        assert!(pods.cluster.seen().is_empty(), "{says}");
+    }
+    // A token that was taken back, and one of an account that was made anew.
+    pods.reviews("another");
+    pods.keeps_out(&good, "signer", "permission denied");
+    let renewed = pods.issued("ns", "signer", "u2");
+    pods.reviews(&renewed);
+    pods.keeps_out(&renewed, "signer", "permission denied");
+    assert!(pods.cluster.done());
+    assert_eq!(pods.cluster.seen().len(), 2);
+    // OpenBao says no more of an API server that is not there.
+    pods.asks("http://127.0.0.1:9");
+    pods.keeps_out(&good, "signer", "permission denied");
+    pods.asks(&pods.cluster.address());
+    pods.reviews(&good);
+    pods.sign(&good, "signer").expect_code(0);
 }
 
 #[test]
