@@ -4,12 +4,14 @@
 mod aws;
 #[cfg(feature = "azure")]
 mod azure;
+mod codes;
 mod commands;
 mod crash;
 mod damage;
 mod env;
 mod front;
 mod interop;
+mod interrupted;
 mod k8s;
 mod killed;
 mod pkcs11;

@@ -81,11 +81,13 @@ fn a_keystore_that_another_holds_is_waited_for_and_then_named() {
     super::run(&scratch, &["keystore", "backup", "copy.db"]).ok();
     let tables = obreia::storage::SqliteKeystore::new(scratch.join("state/keystore.db"));
     let held = super::block_on(tables.exclusive()).unwrap();
-    obreia(&scratch, &["key", "create", "kms://model-sign/a"])
-        .run()
-        .expect_code(4)
-        .stderr_has("is in use by another process")
-        .stderr_has("try again");
+    obreia(
+        &scratch,
+        &["key", "create", "kms://model-sign/a", "-o", "json"],
+    )
+    .run()
+    .stderr_has("is in use by another process")
+    .fails("busy", "try again");
     // Nor is it replaced under whoever uses it.
     let before = std::fs::metadata(scratch.join("state/keystore.db")).unwrap();
     obreia(&scratch, &["keystore", "restore", "copy.db", "--force"])

@@ -107,6 +107,10 @@ fn a_key_that_stopped_meanwhile_is_refused_by_aws() {
         case.sign(KEY).ok();
         case.server.set(&case.arn, state);
         refused(&case.sign(KEY), 5, code);
+        if code == "pending-deletion" {
+            case.sign(KEY)
+                .fails("pending-deletion", "cancel the deletion");
+        }
     }
     // The other way in which AWS tells it.
     let fault = Fault::Error(400, "DisabledException", "arn:… is pending deletion.");

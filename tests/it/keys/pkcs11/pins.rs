@@ -140,11 +140,8 @@ fn the_last_try_is_left_to_a_person() {
     ] {
         hsm.mode(mode);
         let out = hsm.run(&["sign", "a.txt", "-o", "json", "--key", &uri]);
-        let text = failed(&out, 5, "pin-locked");
-        assert!(
-            text.contains(says) && text.contains("security officer"),
-            "{text}"
-        );
+        let text = out.fails("pin-locked", "security officer reset the PIN");
+        assert!(text.to_string().contains(says), "{text}");
     }
     assert_eq!(hsm.noted("login"), before);
     // One that was wrong once does not keep the right one out.

@@ -124,7 +124,7 @@ fn a_key_that_was_replaced_under_its_name_does_not_sign() {
     // Nor does another process take it for the one it knew.
     hsm.scratch.write("a.txt", "hello");
     let out = hsm.run(&["sign", "a.txt", "-o", "json", "--key", &uri]);
-    super::failed(&out, 4, "public-key-changed");
+    out.fails("public-key-changed", "obreia key forget KEY");
 }
 
 #[test]
