@@ -4,3 +4,6 @@
 mod cosign;
 mod model_signing;
 mod plugin;
+mod providers;
+
+pub(crate) use providers::cosign_verifies;

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use super::cosign::NO_SERVICES;
+use super::cosign_verifies;
 use crate::harness::{Obreia, Output, Scratch, peer, testdata};
 use crate::keys::{PASSPHRASE, place, run};
 
@@ -195,6 +196,8 @@ fn the_demonstration_plugin_serves_both() {
         let public = public.to_str().unwrap();
         case.ours(&["sign", "f", "--key", &key, "--force"]).ok();
         case.they_verify(public, told).ok();
+        case.scratch.write("k.pub", case.scratch.read(public));
+        cosign_verifies(&case.scratch, &key, told, &|args| case.ours(args));
         // cosign states SHA-256 to plugins whatever the key; this one takes its word.
         if name != "p384" {
             case.they_sign(&key).ok();

@@ -1,6 +1,7 @@
 //! `env://NAME`, as a user types it.
 
 use crate::harness::{Obreia, Scratch, testdata};
+use crate::interop::cosign_verifies;
 
 fn text(name: &str) -> Vec<u8> {
     std::fs::read(testdata("keys").join(name)).unwrap()
@@ -34,6 +35,22 @@ fn a_key_in_a_variable_signs_and_its_public_half_verifies() {
         .run()
         .expect_code(2)
         .stderr_has("verifying opens none");
+}
+
+#[test]
+fn cosign_verifies_what_a_variable_signs() {
+    let scratch = Scratch::new();
+    for (key, public) in [
+        ("cosign.key", "cosign.pub"),
+        ("rsa2048.pkcs1.pem", "rsa2048.pub.pem"),
+    ] {
+        scratch.write("k.pub", text(public));
+        cosign_verifies(&scratch, "env://SIGNER", &[], &|args| {
+            with(&scratch, key, args)
+                .env("COSIGN_PASSWORD", "throw-away")
+                .run()
+        });
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use obreia::reference::KeyRef;
 
 use super::{Pass, block_on, keyring, obreia, place, run};
 use crate::harness::{Obreia, Scratch, peer, testdata};
+use crate::interop::cosign_verifies;
 
 const MESSAGE: &[u8] = b"signed here, verified there";
 
@@ -77,6 +78,29 @@ fn openssl_verifies_what_every_kind_of_key_signs() {
         let key = format!("kms://model-sign/{algorithm}");
         run(&scratch, &["key", "create", &key, "--algorithm", algorithm]).expect_code(0);
         openssl_accepts(&scratch, &key);
+    }
+}
+
+#[test]
+fn cosign_verifies_what_keys_in_the_keystore_and_in_files_sign() {
+    let scratch = place();
+    let sha384 = &["--signature-digest-algorithm", "sha384"][..];
+    for (algorithm, told) in [("p256", &[][..]), ("p384", sha384), ("rsa-3072", &[])] {
+        let key = format!("kms://model-sign/{algorithm}");
+        run(&scratch, &["key", "create", &key, "--algorithm", algorithm]).ok();
+        scratch.write(
+            "k.pub",
+            &run(&scratch, &["key", "public", &key]).ok().stdout,
+        );
+        cosign_verifies(&scratch, &key, told, &|args| run(&scratch, args));
+    }
+    for name in ["p256.pkcs8.pem", "rsa2048.pkcs1.pem"] {
+        let (kind, _) = name.split_once('.').unwrap();
+        let public = testdata(&format!("keys/{kind}.pub.pem"));
+        scratch.write("k.pub", std::fs::read(public).unwrap());
+        let key = testdata(&format!("keys/{name}"));
+        let key = key.to_str().unwrap();
+        cosign_verifies(&scratch, key, &[], &|args| run(&scratch, args));
     }
 }
 

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::credentials::loopback_tls;
 use super::{ACCESS_KEY, Case, KEY, Kind, REGION, SECRET_KEY, StandIn};
 use crate::harness::{Obreia, Scratch, peer};
+use crate::interop::cosign_verifies;
 
 /// A signing configuration that names no service at all.
 const NO_SERVICES: &str = r#"{"mediaType":"application/vnd.dev.sigstore.signingconfig.v0.2+json",
@@ -83,6 +84,15 @@ fn cosign_verifies_what_was_signed_through_aws_kms() {
         assert_eq!(code, 0, "{kind:?}");
         case.scratch.write("f", b"other bytes\n");
         assert_ne!(they_verify(&case, "f.sigstore.json", told), Some(0));
+    }
+}
+
+#[test]
+fn cosign_verifies_what_was_attested_through_aws_kms() {
+    for kind in [Kind::P256, Kind::Rsa2048] {
+        let case = Case::of(StandIn::start(), kind);
+        public_key(&case, KEY);
+        cosign_verifies(&case.scratch, KEY, &[], &|args| case.run(args));
     }
 }
 

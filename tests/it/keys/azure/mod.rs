@@ -9,6 +9,7 @@ use obreia::crypto::KeyKind;
 
 use super::{obreia, standin};
 use crate::harness::{Obreia, Output, Scratch};
+use crate::interop::cosign_verifies;
 use vault::{CLIENT, SECRET, TENANT, Vault};
 
 const KEY: &str = "azurekms://acme/models";
@@ -86,6 +87,25 @@ fn every_kind_of_key_signs_a_digest_and_is_verified_by_another() {
                 .run()
                 .ok();
         }
+    }
+}
+
+#[test]
+fn cosign_verifies_what_was_signed_in_a_vault() {
+    let vault = Vault::start();
+    let scratch = place(&vault);
+    for (name, kind, query) in [
+        ("p256", KeyKind::EcP256, ""),
+        (
+            "rsa",
+            KeyKind::Rsa { bits: 2048 },
+            "?scheme=rsa-pkcs1-sha256",
+        ),
+    ] {
+        let version = vault.make(name, kind);
+        scratch.write("k.pub", version.private.public_key().to_pem());
+        let key = format!("azurekms://acme/{name}{query}");
+        cosign_verifies(&scratch, &key, &[], &|args| with(&scratch, args).run());
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::{place, records};
 use crate::harness::{Obreia, Scratch, peer, testdata};
+use crate::interop::cosign_verifies;
 use server::{Server, TOKEN};
 
 const KEY: &str = "k8s://ci/signer";
@@ -106,6 +107,15 @@ fn a_secret_signs_and_is_asked_for_once() {
         (&json!("k8s"), &json!(KEY))
     );
     assert_eq!(last["result"], "ok");
+}
+
+#[test]
+fn cosign_verifies_what_a_secret_signs() {
+    let (scratch, server) = cluster("server");
+    kubeconfig(&scratch, &server, "ca", &format!("{{token: {TOKEN}}}"));
+    let public = std::fs::read(testdata("keys").join("cosign.pub")).unwrap();
+    scratch.write("k.pub", public);
+    cosign_verifies(&scratch, KEY, &[], &|args| with(&scratch, args).run());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use super::{Hsm, block_on, open, sign};
 use crate::harness::{peer, testdata};
+use crate::interop::cosign_verifies;
 
 const MESSAGE: &[u8] = b"signed here, verified there";
 
@@ -94,6 +95,17 @@ fn what_a_token_signs_openssl_verifies() {
             assert_eq!(ours, &theirs.ok().stdout, "{uri}");
         }
         openssl_verifies(&hsm, &options);
+    }
+}
+
+#[test]
+fn what_a_token_signs_cosign_verifies() {
+    let Some(hsm) = Hsm::new() else { return };
+    for algorithm in ["p256", "rsa-3072"] {
+        let uri = hsm.create(algorithm, algorithm);
+        let public = hsm.run(&["key", "public", &uri]);
+        hsm.scratch.write("k.pub", &public.ok().stdout);
+        cosign_verifies(&hsm.scratch, &uri, &[], &|args| hsm.run(args));
     }
 }
 

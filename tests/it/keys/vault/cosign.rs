@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::{ROOT, run, server};
 use crate::harness::{Output, Scratch, peer};
+use crate::interop::cosign_verifies;
 
 const NO_SERVICES: &str = r#"{"mediaType":"application/vnd.dev.sigstore.signingconfig.v0.2+json",
 "caUrls":[],"oidcUrls":[],"rekorTlogUrls":[],"tsaUrls":[],
@@ -131,6 +132,19 @@ fn what_we_sign_they_verify() {
             case.they_verify("vault:v2:", &key).ok();
             assert_ne!(case.they_verify("", &key).code, Some(0));
         }
+    }
+}
+
+#[test]
+fn what_we_attest_they_verify() {
+    let Some(case) = Case::new() else { return };
+    let bao = server().unwrap();
+    for (name, kind) in [("attests-p256", "ecdsa-p256"), ("attests-rsa", "rsa-2048")] {
+        bao.key(name, kind);
+        let key = format!("openbao://{name}");
+        let public = case.we(&["key", "public", &key]).ok().stdout.clone();
+        case.scratch.write("k.pub", public);
+        cosign_verifies(&case.scratch, &key, &[], &|args| case.we(args));
     }
 }
 
