@@ -3,7 +3,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use obreia::tlog::{Checkpoint, Note, NoteKey, NoteSigner, RecordProof, put_entry, split_entries};
+use obreia::tlog::{
+    Checkpoint, ConsistencyProof, Note, NoteKey, NoteSigner, RecordProof, put_entry, split_entries,
+};
 
 fuzz_target!(|data: &[u8]| {
     if let Ok(entries) = split_entries(data) {
@@ -24,6 +26,9 @@ fuzz_target!(|data: &[u8]| {
     };
     if let Ok(proof) = RecordProof::parse(text) {
         assert_eq!(RecordProof::parse(&proof.text()), Ok(proof));
+    }
+    if let Ok(proof) = ConsistencyProof::parse(text) {
+        assert_eq!(ConsistencyProof::parse(&proof.text()), Ok(proof));
     }
     if let Ok(key) = text.parse::<NoteKey>() {
         assert_eq!(key.to_string().parse(), Ok(key));

@@ -9,8 +9,8 @@ use super::files;
 use super::journal;
 use super::place::Place;
 use crate::tlog::{
-    Checkpoint, Hash, Note, NoteError, RecordProof, TileId, TreeReader, WIDTH, entries_path,
-    split_entries, verify_inclusion,
+    Checkpoint, ConsistencyProof, Hash, Note, NoteError, RecordProof, TileId, TreeReader, WIDTH,
+    entries_path, split_entries, verify_consistency, verify_inclusion,
 };
 
 /// Largest bundle that is read, in bytes.
@@ -206,6 +206,31 @@ impl AuditLog {
         })?;
         Ok(Some(RecordProof {
             index: seq,
+            path,
+            checkpoint: self.note.clone(),
+        }))
+    }
+
+    /// The proof that the log begins with its first `old` records; `None` where
+    /// the newest checkpoint covers fewer.
+    ///
+    /// # Errors
+    /// `Broken` where the tiles do not lead to what the checkpoint says.
+    pub fn prove_growth(&self, old: u64) -> Result<Option<ConsistencyProof>, AuditFault> {
+        let (size, root) = (self.checkpoint.size, &self.checkpoint.root);
+        if old > size {
+            return Ok(None);
+        }
+        let mut tree = TreeReader::new(size, |id| self.tile(id));
+        let (path, old_root) = (tree.consistency(old)?, tree.root(old)?);
+        verify_consistency((old, &old_root), (size, root), &path).map_err(|_| {
+            broken(
+                &self.place.folder,
+                &format!("tiles do not prove its first {old} records under its checkpoint"),
+            )
+        })?;
+        Ok(Some(ConsistencyProof {
+            old,
             path,
             checkpoint: self.note.clone(),
         }))

@@ -1,12 +1,15 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::output::{Style, visible};
 use super::{Context, Output, count};
 use crate::durable::{self, Existing};
-use crate::ops::audit::{self, Filter, Place, Records, Verified};
+use crate::ops::audit::{
+    self, Checked, CheckedGrowth, CheckedProof, Filter, Place, Records, Verified,
+};
 use crate::ops::{Exit, Failure};
 use crate::time::{Span, Timestamp};
 
@@ -42,7 +45,8 @@ All that is given must fit. --key fits everything below a path too.")]
     #[command(after_help = "Examples:\n  \
 obreia audit verify\n  \
 obreia audit verify --log copy/audit --key log.pub --extends checkpoint-of-may\n  \
-obreia audit verify --proof proof.json --key log.pub\n\n\
+obreia audit verify --proof proof.json --key log.pub\n  \
+obreia audit verify --proof growth.json --key log.pub --extends checkpoint-of-may\n\n\
 Exit codes: 0 whole or proven, 1 broken or not proven. Keep the public key, and now and then\n\
 a copy of state/audit/checkpoint, where whoever can change the log cannot change them.")]
     Verify {
@@ -55,17 +59,25 @@ a copy of state/audit/checkpoint, where whoever can change the log cannot change
         #[arg(long, value_name = "FILE")]
         extends: Vec<PathBuf>,
         /// Check this proof instead of a log
-        #[arg(long, value_name = "FILE", requires = "key", conflicts_with_all = ["log", "extends"])]
+        #[arg(long, value_name = "FILE", requires = "key", conflicts_with = "log")]
         proof: Option<PathBuf>,
     },
-    /// Prove that a request's records stand in the log
+    /// Prove that a request's records stand in the log, or that it has grown from an earlier state
     #[command(after_help = "Examples:\n  \
 obreia audit prove 0d5a… --output proof.json\n  \
-obreia audit verify --proof proof.json --key log.pub\n\n\
-The proof holds the records, a c2sp.org/tlog-proof for each, and a signed checkpoint.")]
+obreia audit verify --proof proof.json --key log.pub\n  \
+obreia audit prove --from 1200 --output growth.json\n  \
+obreia audit verify --proof growth.json --key log.pub --extends checkpoint-of-may\n\n\
+The proof of a request holds its records, a c2sp.org/tlog-proof for each, and a signed\n\
+checkpoint. SIZE is the second line of a checkpoint that was kept; the proof from it shows\n\
+whoever kept it that nothing it covers was changed since, and shows no record.")]
     Prove {
         /// The request's id, as records have it
-        request_id: String,
+        #[arg(required_unless_present = "from")]
+        request_id: Option<String>,
+        /// Prove that the log has grown from its first SIZE records
+        #[arg(long, value_name = "SIZE", conflicts_with = "request_id")]
+        from: Option<u64>,
         /// Where the proof goes (default: standard output)
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
@@ -148,8 +160,9 @@ impl Arguments {
             Command::Verify {
                 key,
                 proof: Some(proof),
+                extends,
                 ..
-            } => check_proof(&proof, &key.unwrap_or_default(), output),
+            } => check_proof(&proof, &key.unwrap_or_default(), &extends, output),
             Command::Verify {
                 log, key, extends, ..
             } => {
@@ -160,30 +173,24 @@ impl Arguments {
             }
             Command::Prove {
                 request_id,
+                from,
                 output: file,
                 force,
                 log,
             } => {
-                let proof = audit::prove(&log.place(context)?, &request_id)?;
-                let Some(file) = file else {
-                    output.json(&proof)?;
-                    return Ok(Exit::Done);
-                };
-                let mut bytes = serde_json::to_vec_pretty(&proof)
-                    .map_err(|e| Failure::new(Exit::Bug, "cannot render the proof").cause(e))?;
-                bytes.push(b'\n');
-                let existing = if force {
-                    Existing::Replace
-                } else {
-                    Existing::Refuse
-                };
-                durable::write(&file, &bytes, 0o644, existing)?;
-                if output.is_json() {
-                    output.json(&proof)?;
+                let place = log.place(context)?;
+                let file = file.as_deref().map(|file| (file, force));
+                match (from, request_id) {
+                    (Some(from), _) => {
+                        let proof = audit::prove_growth(&place, from)?;
+                        hand_out(&proof, &format!("growth from {from}"), file, output)
+                    }
+                    (None, request_id) => {
+                        let proof = audit::prove(&place, &request_id.unwrap_or_default())?;
+                        let records = count(proof.records.len(), "record");
+                        hand_out(&proof, &records, file, output)
+                    }
                 }
-                let records = count(proof.records.len(), "record");
-                output.info(&format!("proved {records} in {}", file.display()))?;
-                Ok(Exit::Done)
             }
             Command::Key => {
                 let key = audit::key(&state(context)?)?;
@@ -351,33 +358,95 @@ fn print_verified(
     Ok(if whole { Exit::Done } else { Exit::Denied })
 }
 
-fn check_proof(file: &std::path::Path, key: &str, output: &mut Output) -> Result<Exit, Failure> {
-    let checked = audit::check_proof(file, &audit::parse_key(key)?)?;
-    if output.is_json() {
-        output.json(&checked)?;
+/// A proof of `what`, to standard output, or to a file that is there only if
+/// it may be replaced.
+fn hand_out<T: Serialize>(
+    proof: &T,
+    what: &str,
+    file: Option<(&Path, bool)>,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let Some((file, force)) = file else {
+        output.json(proof)?;
+        return Ok(Exit::Done);
+    };
+    let mut bytes = serde_json::to_vec_pretty(proof)
+        .map_err(|e| Failure::new(Exit::Bug, "cannot render the proof").cause(e))?;
+    bytes.push(b'\n');
+    let existing = if force {
+        Existing::Replace
     } else {
-        let (style, word) = match checked.problem {
-            None => (Style::Green, "PROVEN"),
-            Some(_) => (Style::Red, "NOT PROVEN"),
-        };
-        output.line(&format!(
-            "{} request {} in {}",
-            output.paint(style, word),
-            visible(&checked.request_id),
-            visible(&checked.log)
-        ))?;
-        match &checked.problem {
-            Some(problem) => output.line(&format!("└─ {}", visible(problem)))?,
-            None => {
-                for record in &checked.records {
-                    let line = line(record, output);
-                    output.line(&line)?;
-                }
+        Existing::Refuse
+    };
+    durable::write(file, &bytes, 0o644, existing)?;
+    if output.is_json() {
+        output.json(proof)?;
+    }
+    output.info(&format!("proved {what} in {}", file.display()))?;
+    Ok(Exit::Done)
+}
+
+fn check_proof(
+    file: &Path,
+    key: &str,
+    earlier: &[PathBuf],
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    match audit::check_proof(file, &audit::parse_key(key)?, earlier)? {
+        CheckedProof::Request(checked) => print_checked(&checked, output),
+        CheckedProof::Growth(checked) => print_growth(&checked, output),
+    }
+}
+
+fn proven(problem: Option<&String>, output: &Output) -> (String, Exit) {
+    match problem {
+        None => (output.paint(Style::Green, "PROVEN"), Exit::Done),
+        Some(_) => (output.paint(Style::Red, "NOT PROVEN"), Exit::Denied),
+    }
+}
+
+fn print_growth(checked: &CheckedGrowth, output: &mut Output) -> Result<Exit, Failure> {
+    let (word, exit) = proven(checked.problem.as_ref(), output);
+    if output.is_json() {
+        output.json(checked)?;
+        return Ok(exit);
+    }
+    let log = visible(&checked.log);
+    match (&checked.problem, checked.size) {
+        (Some(problem), _) => {
+            output.line(&format!("{word} growth of {log} from {}", checked.from))?;
+            output.line(&format!("└─ {}", visible(problem)))?;
+        }
+        (None, size) => {
+            let records = count(size.unwrap_or_default() as usize, "record");
+            output.line(&format!(
+                "{word} {log} grew from {} to {records}",
+                checked.from
+            ))?;
+        }
+    }
+    Ok(exit)
+}
+
+fn print_checked(checked: &Checked, output: &mut Output) -> Result<Exit, Failure> {
+    let (word, exit) = proven(checked.problem.as_ref(), output);
+    if output.is_json() {
+        output.json(checked)?;
+        return Ok(exit);
+    }
+    output.line(&format!(
+        "{word} request {} in {}",
+        visible(&checked.request_id),
+        visible(&checked.log)
+    ))?;
+    match &checked.problem {
+        Some(problem) => output.line(&format!("└─ {}", visible(problem)))?,
+        None => {
+            for record in &checked.records {
+                let line = line(record, output);
+                output.line(&line)?;
             }
         }
     }
-    Ok(match checked.problem {
-        None => Exit::Done,
-        Some(_) => Exit::Denied,
-    })
+    Ok(exit)
 }

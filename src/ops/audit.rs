@@ -1,8 +1,11 @@
 //! The audit log, read, searched, verified and proven.
 
+mod consistency;
+
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -13,6 +16,8 @@ use crate::durable;
 use crate::limits;
 use crate::time::Timestamp;
 use crate::tlog::{Checkpoint, MAX_ENTRY, NoteKey, RecordProof};
+
+pub use consistency::{CheckedGrowth, Consistency, prove_growth};
 
 const PROOF: &str = "obreia.audit-proof/v1";
 
@@ -405,27 +410,61 @@ pub struct Checked {
     pub records: Vec<Value>,
 }
 
-/// Checks a proof with the log's public key alone.
+/// What a proof of either kind came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CheckedProof {
+    /// One of a request's records.
+    Request(Checked),
+    /// One of the log's growth.
+    Growth(CheckedGrowth),
+}
+
+/// Checks a proof with the log's public key, and one of growth with the
+/// `earlier` checkpoint that was kept.
 ///
 /// # Errors
-/// Where the file is no proof; one that proves nothing is an answer.
-pub fn check_proof(file: &Path, key: &NoteKey) -> Result<Checked, Failure> {
+/// Where the file is no proof, or the checkpoints are not those that it takes;
+/// one that proves nothing is an answer.
+pub fn check_proof(
+    file: &Path,
+    key: &NoteKey,
+    earlier: &[PathBuf],
+) -> Result<CheckedProof, Failure> {
     let bytes = durable::read(file, limits::DOCUMENT)?;
-    let wrong = |cause: String| {
-        Failure::new(
+    let proof: Value = proof_file(file, &bytes)?;
+    match proof["schema"].as_str() {
+        Some(consistency::CONSISTENCY) => {
+            consistency::check(file, &bytes, key, earlier).map(CheckedProof::Growth)
+        }
+        Some(PROOF) if earlier.is_empty() => {
+            check_records(file, &bytes, key).map(CheckedProof::Request)
+        }
+        Some(PROOF) => Err(Failure::new(
             Exit::Usage,
-            format!("{} is no proof of a record", file.display()),
+            format!(
+                "{} proves records, under a checkpoint of its own",
+                file.display()
+            ),
         )
-        .cause(cause)
-        .hint("make one with: obreia audit prove REQUEST_ID")
-    };
-    let proof: Proof =
-        canon::parse_as(&bytes, limits::DOCUMENT).map_err(|e| wrong(e.to_string()))?;
-    if proof.schema != PROOF {
-        return Err(wrong(format!("its schema is {:?}", proof.schema)));
+        .hint("leave --extends out")),
+        _ => Err(no_proof(file, format!("its schema is {}", proof["schema"]))),
     }
+}
+
+fn no_proof(file: &Path, cause: String) -> Failure {
+    Failure::new(Exit::Usage, format!("{} is no proof", file.display()))
+        .cause(cause)
+        .hint("make one with: obreia audit prove REQUEST_ID, or obreia audit prove --from SIZE")
+}
+
+fn proof_file<T: DeserializeOwned>(file: &Path, bytes: &[u8]) -> Result<T, Failure> {
+    canon::parse_as(bytes, limits::DOCUMENT).map_err(|e| no_proof(file, e.to_string()))
+}
+
+fn check_records(file: &Path, bytes: &[u8], key: &NoteKey) -> Result<Checked, Failure> {
+    let proof: Proof = proof_file(file, bytes)?;
     if proof.records.is_empty() {
-        return Err(wrong("it holds no record".to_owned()));
+        return Err(no_proof(file, "it holds no record".to_owned()));
     }
     let problem = proof.records.iter().find_map(|one| {
         let checked = RecordProof::parse(&one.proof)

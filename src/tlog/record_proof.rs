@@ -2,6 +2,7 @@ use super::checkpoint::{Checkpoint, decimal};
 use super::hash::Hash;
 use super::note::{NoteError, NoteKey};
 use super::proof::{ProofError, verify_inclusion};
+use super::proof_text;
 
 const MAGIC: &str = "c2sp.org/tlog-proof@v1";
 
@@ -20,14 +21,8 @@ pub struct RecordProof {
 impl RecordProof {
     /// Its text.
     pub fn text(&self) -> String {
-        let mut text = format!("{MAGIC}\nindex {}\n", self.index);
-        for hash in &self.path {
-            text.push_str(&hash.to_base64());
-            text.push('\n');
-        }
-        text.push('\n');
-        text.push_str(&self.checkpoint);
-        text
+        let head = format!("{MAGIC}\nindex {}\n", self.index);
+        proof_text::write(&head, &self.path, &self.checkpoint)
     }
 
     /// Reads its text; what an `extra` line holds is passed over.
@@ -35,8 +30,8 @@ impl RecordProof {
     /// # Errors
     /// `RecordProofError::Form`.
     pub fn parse(text: &str) -> Result<Self, RecordProofError> {
-        let (head, checkpoint) = text.split_once("\n\n").ok_or(RecordProofError::Form)?;
-        let mut lines = head.split('\n').peekable();
+        let (lines, checkpoint) = proof_text::read(text).ok_or(RecordProofError::Form)?;
+        let mut lines = lines.peekable();
         if lines.next() != Some(MAGIC) {
             return Err(RecordProofError::Form);
         }
@@ -45,14 +40,8 @@ impl RecordProof {
             .next()
             .and_then(|line| decimal(line.strip_prefix("index ")?))
             .ok_or(RecordProofError::Form)?;
-        let path = lines
-            .take(65)
-            .map(|line| Hash::from_base64(line).ok_or(RecordProofError::Form))
-            .collect::<Result<Vec<_>, _>>()?;
         // A tree of 2^64 leaves has no longer path.
-        if path.len() > 64 {
-            return Err(RecordProofError::Form);
-        }
+        let path = proof_text::path(lines, 64).ok_or(RecordProofError::Form)?;
         Ok(Self {
             index,
             path,

@@ -4,6 +4,10 @@
 //	tlogcheck log DIR KEY         verifies every record of the log in DIR
 //	tlogcheck proof KEY < FILE    verifies a c2sp.org/tlog-proof; the record
 //	                              it is of, in hex, is the first line of FILE
+//	tlogcheck growth KEY EARLIER < FILE
+//	                              verifies that the log grew from the checkpoint
+//	                              in EARLIER; FILE is what c2sp.org/tlog-witness
+//	                              has logs send to witnesses
 //	tlogcheck sign PRIVATE < TEXT signs a note
 package main
 
@@ -35,10 +39,12 @@ func run(args []string) error {
 		return checkLog(args[1], args[2])
 	case len(args) == 2 && args[0] == "proof":
 		return checkProof(args[1])
+	case len(args) == 3 && args[0] == "growth":
+		return checkGrowth(args[1], args[2])
 	case len(args) == 2 && args[0] == "sign":
 		return sign(args[1])
 	}
-	return fmt.Errorf("want log DIR KEY, proof KEY or sign PRIVATE")
+	return fmt.Errorf("want log DIR KEY, proof KEY, growth KEY EARLIER or sign PRIVATE")
 }
 
 // open verifies a checkpoint and returns the tree that it is of.
@@ -160,13 +166,9 @@ func checkProof(key string) error {
 	if err != nil {
 		return err
 	}
-	var proof tlog.RecordProof
-	for _, line := range lines[2:] {
-		bytes, err := base64.StdEncoding.DecodeString(line)
-		if err != nil || len(bytes) != tlog.HashSize {
-			return fmt.Errorf("%q is no hash", line)
-		}
-		proof = append(proof, tlog.Hash(bytes))
+	proof, err := hashes(lines[2:])
+	if err != nil {
+		return err
 	}
 	tree, err := open([]byte(checkpoint), key)
 	if err != nil {
@@ -177,6 +179,51 @@ func checkProof(key string) error {
 	}
 	fmt.Printf("proven: record %d of %d\n", index, tree.N)
 	return nil
+}
+
+func checkGrowth(key, earlier string) error {
+	msg, err := os.ReadFile(earlier)
+	if err != nil {
+		return err
+	}
+	old, err := open(msg, key)
+	if err != nil {
+		return err
+	}
+	input, err := io.ReadAll(os.Stdin)
+	if err != nil {
+		return err
+	}
+	head, checkpoint, ok := strings.Cut(string(input), "\n\n")
+	lines := strings.Split(head, "\n")
+	if !ok || lines[0] != fmt.Sprintf("old %d", old.N) {
+		return fmt.Errorf("not a proof of growth from %d records", old.N)
+	}
+	proof, err := hashes(lines[1:])
+	if err != nil {
+		return err
+	}
+	tree, err := open([]byte(checkpoint), key)
+	if err != nil {
+		return err
+	}
+	if err := tlog.CheckTree(proof, tree.N, tree.Hash, old.N, old.Hash); err != nil {
+		return err
+	}
+	fmt.Printf("grown: from %d to %d\n", old.N, tree.N)
+	return nil
+}
+
+func hashes(lines []string) ([]tlog.Hash, error) {
+	var all []tlog.Hash
+	for _, line := range lines {
+		bytes, err := base64.StdEncoding.DecodeString(line)
+		if err != nil || len(bytes) != tlog.HashSize {
+			return nil, fmt.Errorf("%q is no hash", line)
+		}
+		all = append(all, tlog.Hash(bytes))
+	}
+	return all, nil
 }
 
 func sign(private string) error {

@@ -1,7 +1,7 @@
 //! A log that is full, read-only, changed, cut or taken away; and the
 //! signature that does not leave.
 
-use super::{copied, fill, sign, signed};
+use super::{copied, fill, parts, put_back, sign, signed};
 use crate::harness::{Scratch, not_run, testdata};
 use crate::keys::{obreia, place, run};
 
@@ -115,22 +115,10 @@ fn an_older_copy_of_the_log() {
 #[test]
 fn an_older_copy_of_the_log_and_of_all_that_tells_of_it() {
     let scratch = signed();
-    let parts = |scratch: &Scratch| -> Vec<(String, Vec<u8>)> {
-        let files = scratch.files().into_iter();
-        let parts = files.filter(|file| file.starts_with("state/audit"));
-        parts
-            .map(|file| (file.clone(), scratch.read(&file)))
-            .collect()
-    };
     let older = parts(&scratch);
     run(&scratch, &["key", "rotate", "kms://model-sign/a"]).ok();
     let newer = parts(&scratch);
-    let put = |parts: &[(String, Vec<u8>)]| {
-        std::fs::remove_dir_all(scratch.join("state/audit")).unwrap();
-        for (file, bytes) in parts {
-            scratch.write(file, bytes);
-        }
-    };
+    let put = |parts: &[(String, Vec<u8>)]| put_back(&scratch, parts);
     put(&older);
     sign(&scratch)
         .expect_code(4)

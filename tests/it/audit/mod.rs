@@ -74,3 +74,20 @@ fn copied(scratch: &Scratch) -> Scratch {
     copy.write("log.pub", &key.ok().stdout);
     copy
 }
+
+/// All that tells of the log, as it is now.
+fn parts(scratch: &Scratch) -> Vec<(String, Vec<u8>)> {
+    let files = scratch.files().into_iter();
+    let parts = files.filter(|file| file.starts_with("state/audit"));
+    parts
+        .map(|file| (file.clone(), scratch.read(&file)))
+        .collect()
+}
+
+/// Puts it back as it was.
+fn put_back(scratch: &Scratch, parts: &[(String, Vec<u8>)]) {
+    std::fs::remove_dir_all(scratch.join("state/audit")).unwrap();
+    for (file, bytes) in parts {
+        scratch.write(file, bytes);
+    }
+}

@@ -88,6 +88,30 @@ fn go_checks_a_proof() {
 }
 
 #[test]
+fn go_checks_that_a_log_grew() {
+    let scratch = signed();
+    let key = run(&scratch, &["audit", "key"]);
+    let key = key.ok().stdout.trim().to_owned();
+    for (more, size) in [(2, 8), (248, 256), (2, 258), (600, 858)] {
+        let kept = scratch.read("state/audit/checkpoint");
+        scratch.write("kept", &kept);
+        let from = String::from_utf8_lossy(&kept);
+        let from = from.lines().nth(1).unwrap();
+        fill(&scratch, more);
+        let proof = run(&scratch, &["audit", "prove", "--from", from]);
+        let proof = proof.ok().json()["proof"].as_str().unwrap().to_owned();
+        let check = |proof: &str| tlogcheck(&scratch, &["growth", &key, "kept"], proof.as_bytes());
+        let Some(out) = check(&proof) else { return };
+        out.ok().stdout_has(&format!("grown: from {from} to {size}"));
+        // Without its last hash it leads nowhere.
+        let (path, newer) = proof.split_once("\n\n").unwrap();
+        let (path, _) = path.rsplit_once('\n').unwrap();
+        let short = check(&format!("{path}\n\n{newer}")).unwrap();
+        short.expect_code(1);
+    }
+}
+
+#[test]
 fn go_signs_the_same_checkpoint_with_the_same_key() {
     let scratch = signed();
     let private = scratch.read_text("state/audit.key");
