@@ -54,6 +54,8 @@ mod record;
 #[cfg(feature = "sign")]
 mod software;
 #[cfg(feature = "sign")]
+mod uri;
+#[cfg(feature = "sign")]
 mod vault;
 
 #[cfg(not(feature = "sign"))]

@@ -2,7 +2,7 @@
 //! partition of AWS and the scheme of RSA keys beside it.
 
 use crate::crypto::Scheme;
-use crate::keys::{KeyFault, RsaScheme};
+use crate::keys::{KeyFault, RsaScheme, uri};
 use crate::reference::KeyRef;
 
 pub(super) const SCHEME: &str = "awskms";
@@ -26,15 +26,8 @@ pub(super) struct Name {
 
 impl Name {
     pub(super) fn parse(key: &KeyRef) -> Result<Self, KeyFault> {
-        let KeyRef::Provider { uri, .. } = key else {
-            return Err(KeyFault::NoProvider(key.to_string()));
-        };
-        let bad = |why: &str| KeyFault::BadUri {
-            uri: key.to_string(),
-            why: why.to_owned(),
-        };
-        let (_, rest) = uri.split_once("://").unwrap_or_default();
-        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let bad = |why: &str| uri::bad(key, why);
+        let (rest, query) = uri::parts(key)?;
         let (host, id) = rest.split_once('/').ok_or_else(|| {
             bad("without an endpoint three slashes come before the key: awskms:///alias/NAME")
         })?;

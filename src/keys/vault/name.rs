@@ -2,7 +2,7 @@
 //! grammar, in which a name alone is in the default mount, and what it lacks.
 
 use crate::crypto::Scheme;
-use crate::keys::{KeyFault, RsaScheme};
+use crate::keys::{KeyFault, RsaScheme, uri};
 use crate::reference::KeyRef;
 
 /// The schemes of Vault's keys; they mean the same.
@@ -28,15 +28,8 @@ pub(super) struct Name {
 impl Name {
     /// Reads a key's URI.
     pub(super) fn parse(key: &KeyRef) -> Result<Self, KeyFault> {
-        let KeyRef::Provider { uri, .. } = key else {
-            return Err(KeyFault::NoProvider(key.to_string()));
-        };
-        let bad = |why: &str| KeyFault::BadUri {
-            uri: key.to_string(),
-            why: why.to_owned(),
-        };
-        let (_, rest) = uri.split_once("://").unwrap_or_default();
-        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let bad = |why: &str| uri::bad(key, why);
+        let (path, query) = uri::parts(key)?;
         let (mount, name) = match path.rsplit_once('/') {
             Some((mount, name)) => (Some(mount), name),
             None => (None, path),

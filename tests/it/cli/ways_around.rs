@@ -7,13 +7,17 @@ use obreia::crypto::sha256;
 use serde_json::{Value, json};
 
 use super::{public, sign};
-use crate::harness::{Obreia, Scratch};
+use crate::harness::{Obreia, Output, Scratch};
 
 const SCRIPT: &str = "#!/bin/sh\necho STARTED\n";
 
 fn script(scratch: &Scratch, path: &str, text: &str) {
     let path = scratch.write(path, text);
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+fn run(scratch: &Scratch, args: &[&str]) -> Output {
+    scratch.obreia().args(args).run()
 }
 
 fn policy(scratch: &Scratch, spec: &str) {
@@ -32,17 +36,37 @@ fn put_blob(scratch: &Scratch, layout: &str, bytes: &[u8]) -> Value {
     json!({"digest": digest, "size": bytes.len()})
 }
 
+/// A folder with that file in it.
+fn with(path: &str, bytes: &[u8]) -> Scratch {
+    let scratch = Scratch::new();
+    scratch.write(path, bytes);
+    scratch
+}
+
+/// The same, and signed: the file, or the folder that it lies in.
+fn signed(path: &str, bytes: &[u8]) -> Scratch {
+    let scratch = with(path, bytes);
+    sign(&scratch, path.split('/').next().unwrap_or(path), "p256");
+    scratch
+}
+
+fn verify(scratch: &Scratch, artifact: &str) -> Output {
+    run(scratch, &["verify", artifact, "--key", &public("p256")])
+}
+
+/// Attests of `model` what stands in that file.
+fn attest(scratch: &Scratch, predicate: &str) -> Output {
+    let about = ["attest", "model", "--type", "https://example.com/x"];
+    let key = super::private("p256");
+    let by = ["--predicate", predicate, "--key", &key];
+    run(scratch, &[about, by].concat())
+}
+
 /// A signed file, wrapped in a manifest that a container runtime would run.
 #[test]
 fn a_signed_file_does_not_vouch_for_a_manifest_around_it() {
-    let scratch = Scratch::new();
-    scratch.write("file.tar", b"signed bytes");
-    sign(&scratch, "file.tar", "p256");
-    scratch
-        .obreia()
-        .args(["push", "file.tar", "oci-layout:l:v1"])
-        .run()
-        .ok();
+    let scratch = signed("file.tar", b"signed bytes");
+    run(&scratch, &["push", "file.tar", "oci-layout:l:v1"]).ok();
     let index: Value = serde_json::from_slice(&scratch.read("l/index.json")).unwrap();
     let tagged = index["manifests"]
         .as_array()
@@ -54,16 +78,17 @@ fn a_signed_file_does_not_vouch_for_a_manifest_around_it() {
     let mut manifest: Value =
         serde_json::from_slice(&scratch.read(format!("l/blobs/sha256/{hex}"))).unwrap();
     let verify = |digest: &str| {
-        scratch
-            .obreia()
-            .args([
+        run(
+            &scratch,
+            &[
                 "verify",
                 &format!("oci-layout:l@{digest}"),
                 "--key",
                 &public("p256"),
-            ])
-            .args(["--bundle", "file.tar.sigstore.json"])
-            .run()
+                "--bundle",
+                "file.tar.sigstore.json",
+            ],
+        )
     };
     verify(&digest).ok();
     // The same manifest is no image to a policy about images: only its digest counts there.
@@ -71,18 +96,21 @@ fn a_signed_file_does_not_vouch_for_a_manifest_around_it() {
         &scratch,
         "  match: [ { kind: image, name: app } ]\n  signatures: { from: [a] }\n",
     );
-    scratch
-        .obreia()
-        .args([
+    run(
+        &scratch,
+        &[
             "verify",
             &format!("oci-layout:l@{digest}"),
             "--policy",
             "policy.yaml",
-        ])
-        .args(["--name", "app", "--bundle", "file.tar.sigstore.json"])
-        .run()
-        .expect_code(1)
-        .stdout_has("digest-mismatch");
+            "--name",
+            "app",
+            "--bundle",
+            "file.tar.sigstore.json",
+        ],
+    )
+    .expect_code(1)
+    .stdout_has("digest-mismatch");
     let config = br#"{"config":{"Entrypoint":["sh","-c","curl evil"]},"rootfs":{"type":"layers","diff_ids":[]}}"#;
     let mut descriptor = put_blob(&scratch, "l", config);
     descriptor["mediaType"] = "application/vnd.oci.image.config.v1+json".into();
@@ -103,9 +131,9 @@ fn with_a_copy_the_original_is_never_what_runs() {
         "#!/bin/sh\nreadlink \"$0\" | sed 's,.*/\\(copy\\)/.*,STARTED from \\1,'\n",
     );
     sign(&scratch, "app", "p256");
-    scratch
-        .obreia()
-        .args([
+    run(
+        &scratch,
+        &[
             "guard",
             "--key",
             &public("p256"),
@@ -114,10 +142,10 @@ fn with_a_copy_the_original_is_never_what_runs() {
             "app",
             "--",
             "app/run.sh",
-        ])
-        .run()
-        .ok()
-        .stdout_has("STARTED from copy");
+        ],
+    )
+    .ok()
+    .stdout_has("STARTED from copy");
 }
 
 #[test]
@@ -154,20 +182,9 @@ fn a_word_found_through_path_and_a_link_are_inside_too() {
 
 #[test]
 fn evidence_that_cannot_be_read_is_no_absence() {
-    let scratch = Scratch::new();
-    scratch.write("f", b"bytes");
-    sign(&scratch, "f", "p256");
-    scratch
-        .obreia()
-        .args(["push", "f", "oci-layout:l:v1"])
-        .run()
-        .ok();
-    let verify = || {
-        scratch
-            .obreia()
-            .args(["verify", "oci-layout:l:v1", "--key", &public("p256")])
-            .run()
-    };
+    let scratch = signed("f", b"bytes");
+    run(&scratch, &["push", "f", "oci-layout:l:v1"]).ok();
+    let verify = || verify(&scratch, "oci-layout:l:v1");
     verify().ok();
     // A folder in the bundle's place: nobody knows what it would have said.
     let bundle = sha256(&scratch.read("f.sigstore.json")).hex();
@@ -181,56 +198,45 @@ fn evidence_that_cannot_be_read_is_no_absence() {
 
 #[test]
 fn a_link_to_nothing_beside_the_artifact_hides_no_signature() {
-    let scratch = Scratch::new();
-    scratch.write("f", b"bytes");
-    sign(&scratch, "f", "p256");
+    let scratch = signed("f", b"bytes");
     symlink("nothing", scratch.join("f.x.sigstore.json")).unwrap();
-    scratch
-        .obreia()
-        .args(["verify", "f", "--key", &public("p256")])
-        .run()
-        .ok();
+    verify(&scratch, "f").ok();
     fs::remove_file(scratch.join("f.sigstore.json")).unwrap();
-    scratch
-        .obreia()
-        .args(["verify", "f", "--key", &public("p256")])
-        .run()
+    verify(&scratch, "f")
         .expect_code(4)
         .stdout_has("evidence-unreadable");
 }
 
 #[test]
 fn an_envelopes_signed_form_is_neither_signed_nor_believed() {
-    let scratch = Scratch::new();
-    scratch.write("model/a", b"a");
-    sign(&scratch, "model", "p256");
-    scratch
-        .obreia()
-        .args(["inspect", "model/model.sig", "--extract", "parts"])
-        .run()
-        .ok();
+    let scratch = signed("model/a", b"a");
+    run(
+        &scratch,
+        &["inspect", "model/model.sig", "--extract", "parts"],
+    )
+    .ok();
     let pae = scratch.read("parts/pae");
     scratch.write("pae.bin", &pae);
-    scratch
-        .obreia()
-        .args(["sign", "pae.bin", "--key", &super::private("p256")])
-        .run()
-        .expect_code(2)
-        .stderr_has("signed form of an envelope");
+    run(
+        &scratch,
+        &["sign", "pae.bin", "--key", &super::private("p256")],
+    )
+    .expect_code(2)
+    .stderr_has("signed form of an envelope");
     // The model's signature is over exactly these bytes.
-    scratch
-        .obreia()
-        .args([
+    run(
+        &scratch,
+        &[
             "verify",
             "pae.bin",
             "--key",
             &public("p256"),
             "--signature",
             "parts/signature.der",
-        ])
-        .run()
-        .expect_code(1)
-        .stdout_has("format-not-allowed");
+        ],
+    )
+    .expect_code(1)
+    .stdout_has("format-not-allowed");
 }
 
 #[test]
@@ -242,7 +248,7 @@ fn a_packed_file_that_is_an_envelopes_signed_form_is_not_believed() {
         let bundle = forger.message(text.as_bytes());
         scratch.write(format!("{name}.sigstore.json"), bundle);
         let layout = format!("oci-layout:l:{name}");
-        scratch.obreia().args(["push", name, &layout]).run().ok();
+        run(&scratch, &["push", name, &layout]).ok();
         let key = public("p256");
         let out = super::verify(&scratch, &[&layout, "--key", &key]);
         out.expect_code(code);
@@ -254,8 +260,7 @@ fn a_packed_file_that_is_an_envelopes_signed_form_is_not_believed() {
 
 #[test]
 fn what_lies_where_a_signature_would_is_a_file_unless_it_reads_as_one() {
-    let scratch = Scratch::new();
-    scratch.write("model/a", b"a");
+    let scratch = with("model/a", b"a");
     // The signature lies beside the folder, so that the place inside is free.
     let args = ["sign", "model", "--output", "model.x.sigstore.json"];
     let signed = scratch.obreia().args(args);
@@ -270,24 +275,23 @@ fn what_lies_where_a_signature_would_is_a_file_unless_it_reads_as_one() {
 
 #[test]
 fn a_name_makes_no_file_evidence() {
-    let scratch = Scratch::new();
-    scratch.write("model/a", b"a");
-    scratch
-        .obreia()
-        .args([
+    let scratch = with("model/a", b"a");
+    run(
+        &scratch,
+        &[
             "sign",
             "model",
             "--key",
             &super::private("p256"),
             "--output",
             "m.sig",
-        ])
-        .run()
-        .ok();
+        ],
+    )
+    .ok();
     script(&scratch, "model/model.sig", "#!/bin/sh\necho PWNED\n");
-    scratch
-        .obreia()
-        .args([
+    run(
+        &scratch,
+        &[
             "guard",
             "--key",
             &public("p256"),
@@ -296,40 +300,27 @@ fn a_name_makes_no_file_evidence() {
             "model",
             "--",
             "model/model.sig",
-        ])
-        .run()
-        .expect_code(126)
-        .stderr_has("unsigned-files")
-        .stdout_lacks("PWNED");
+        ],
+    )
+    .expect_code(126)
+    .stderr_has("unsigned-files")
+    .stdout_lacks("PWNED");
 }
 
 #[test]
 fn an_attestation_covers_nothing_that_the_identity_leaves_out() {
-    let scratch = Scratch::new();
-    scratch.write("model/a", b"a");
+    let scratch = with("model/a", b"a");
     scratch.write("p.json", b"{}");
-    scratch
-        .obreia()
-        .args([
-            "attest",
-            "model",
-            "--type",
-            "https://example.com/x",
-            "--predicate",
-            "p.json",
-        ])
-        .args(["--key", &super::private("p256")])
-        .run()
-        .ok();
+    attest(&scratch, "p.json").ok();
     policy(
         &scratch,
         "  match: [ { kind: model, name: m } ]\n  mutable: allow\n  signatures: { from: [a], threshold: 0 }\n  attestations: [ { type: \"https://example.com/x\", from: [a] } ]\n",
     );
     let guard = || {
-        scratch
-            .obreia()
-            .args(["guard", "--policy", "policy.yaml", "--name", "m", "model"])
-            .run()
+        run(
+            &scratch,
+            &["guard", "--policy", "policy.yaml", "--name", "m", "model"],
+        )
     };
     guard().ok();
     scratch.write("model/.git/hooks/x.py", b"evil");
@@ -338,54 +329,30 @@ fn an_attestation_covers_nothing_that_the_identity_leaves_out() {
 
 #[test]
 fn a_model_of_ignored_files_alone_has_no_identity() {
-    let scratch = Scratch::new();
-    scratch.write("model/.github/x", b"a");
-    scratch
-        .obreia()
-        .args([
-            "attest",
-            "model",
-            "--type",
-            "https://example.com/x",
-            "--predicate",
-            "model/.github/x",
-        ])
-        .args(["--key", &super::private("p256")])
-        .run()
-        .expect_code(2);
-    scratch
-        .obreia()
-        .args(["verify", "model", "--key", &public("p256")])
-        .run()
+    let scratch = with("model/.github/x", b"a");
+    attest(&scratch, "model/.github/x").expect_code(2);
+    verify(&scratch, "model")
         .expect_code(2)
         .stderr_has("no file that counts");
 }
 
 #[test]
 fn a_verification_summary_is_no_mere_attestation() {
-    let scratch = Scratch::new();
-    scratch.write("f", b"bytes");
+    let scratch = with("f", b"bytes");
     policy(
         &scratch,
         "  match: [ { kind: blob, name: f } ]\n  signatures: { from: [a] }\n  attestations: [ { type: vsa, from: [a] } ]\n",
     );
-    scratch
-        .obreia()
-        .args(["verify", "f", "--policy", "policy.yaml"])
-        .run()
+    run(&scratch, &["verify", "f", "--policy", "policy.yaml"])
         .expect_code(3)
         .stderr_has("spec.binding");
 }
 
 #[test]
 fn what_others_wrote_cannot_repaint_the_terminal() {
-    let scratch = Scratch::new();
-    scratch.write("f", b"bytes");
+    let scratch = with("f", b"bytes");
     scratch.write("f.sigstore.json", b"{\"\\u001b[2JALLOWED\": 1}");
-    let output = scratch
-        .obreia()
-        .args(["verify", "f", "--key", &public("p256")])
-        .run();
+    let output = verify(&scratch, "f");
     output
         .expect_code(1)
         .stdout_lacks("\u{1b}")
@@ -394,9 +361,7 @@ fn what_others_wrote_cannot_repaint_the_terminal() {
 
 #[test]
 fn a_configuration_that_everybody_may_write_does_not_hold() {
-    let scratch = Scratch::new();
-    scratch.write("f", b"bytes");
-    sign(&scratch, "f", "p256");
+    let scratch = signed("f", b"bytes");
     policy(
         &scratch,
         "  match: [ { kind: blob, name: f } ]\n  signatures: { from: [a] }\n",
@@ -405,18 +370,11 @@ fn a_configuration_that_everybody_may_write_does_not_hold() {
         "obreia.toml",
         b"version = 1\n[policy]\nfiles = [\"policy.yaml\"]\n",
     );
-    scratch.obreia().args(["verify", "f"]).run().ok();
+    run(&scratch, &["verify", "f"]).ok();
     fs::set_permissions(&toml, fs::Permissions::from_mode(0o666)).unwrap();
-    scratch
-        .obreia()
-        .args(["verify", "f"])
-        .run()
+    run(&scratch, &["verify", "f"])
         .expect_code(3)
         .stderr_has("everybody may write it");
     // Named by the user it is his choice.
-    scratch
-        .obreia()
-        .args(["verify", "f", "--config", "obreia.toml"])
-        .run()
-        .ok();
+    run(&scratch, &["verify", "f", "--config", "obreia.toml"]).ok();
 }

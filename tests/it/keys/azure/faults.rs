@@ -105,28 +105,15 @@ fn cut_after_the_request_was_sent() {
 fn nobody_there() {
     let (vault, scratch) = known();
     let config = scratch.read_text("obreia.toml");
-    let endpoint = format!("endpoint = \"{}\"", vault.server.origin);
-    scratch.write(
-        "obreia.toml",
-        config.replace(&endpoint, "endpoint = \"http://127.0.0.1:1\""),
-    );
-    refused(
-        &sign(&scratch, KEY),
-        4,
-        "kms-unreachable",
-        "azure at http://127.0.0.1:1 cannot be reached",
-    );
-    let authority = format!("authority = \"{}\"", vault.server.origin);
-    scratch.write(
-        "obreia.toml",
-        config.replace(&authority, "authority = \"http://127.0.0.1:1\""),
-    );
-    refused(
-        &sign(&scratch, KEY),
-        4,
-        "kms-unreachable",
-        "azure at http://127.0.0.1:1 cannot be reached",
-    );
+    for setting in ["endpoint", "authority"] {
+        let there = format!("{setting} = \"{}\"", vault.server.origin);
+        let gone = format!("{setting} = \"http://127.0.0.1:1\"");
+        assert!(config.contains(&there));
+        scratch.write("obreia.toml", config.replace(&there, &gone));
+        let out = sign(&scratch, KEY);
+        let says = "azure at http://127.0.0.1:1 cannot be reached";
+        refused(&out, 4, "kms-unreachable", says);
+    }
 }
 
 #[test]

@@ -27,177 +27,73 @@ struct Fault {
     hint: &'static str,
 }
 
-fn fault(at: &'static str, act: Act, exit: i32, code: &'static str, hint: &'static str) -> Fault {
-    Fault {
-        at,
-        act,
-        exit,
-        code,
-        hint,
-    }
-}
-
 const SIGN: &str = "/sign/";
 const READ: &str = "GET /v1/transit/keys/";
 
 fn faults() -> Vec<Fault> {
-    let redirect = "Location: https://other.example/\r\n";
-    let other = |body: &str| body.replace("vault:v1:ME", "vault:v1:MF");
-    let _: fn(&str) -> String = other;
-    vec![
-        fault(
-            SIGN,
-            says(503, "Vault is sealed"),
-            4,
-            "kms-sealed",
-            "unseal",
-        ),
-        fault(
-            SIGN,
-            Act::Answer(307, redirect, String::new()),
-            4,
-            "kms-sealed",
-            "active node",
-        ),
-        fault(SIGN, says(472, ""), 4, "kms-sealed", "active node"),
-        fault(SIGN, says(473, ""), 4, "kms-sealed", "active node"),
-        fault(
-            SIGN,
-            says(403, "1 error occurred:\n\t* permission denied\n\n"),
-            5,
-            "kms-refused",
-            "grant",
-        ),
+    let answer = |status, body: &str| Act::Answer(status, "", body.to_owned());
+    let elsewhere = Act::Answer(307, "Location: https://other.example/\r\n", String::new());
+    let mut all = Vec::new();
+    let mut each = |at, (exit, code), hint, acts: Vec<Act>| {
+        all.extend(acts.into_iter().map(|act| Fault {
+            at,
+            act,
+            exit,
+            code,
+            hint,
+        }));
+    };
+    let sealed = (4, "kms-sealed");
+    each(SIGN, sealed, "unseal", vec![says(503, "Vault is sealed")]);
+    let standby = vec![elsewhere, says(472, ""), says(473, "")];
+    each(SIGN, sealed, "active node", standby);
+    let forbidden = vec![
+        says(403, "1 error occurred:\n\t* permission denied\n\n"),
         // In doubt the token is looked up, and it is good.
-        fault(
-            SIGN,
-            says(403, "permission denied"),
-            5,
-            "kms-refused",
-            "grant",
-        ),
-        fault(SIGN, says(404, ""), 3, "no-such-key", "key list"),
-        fault(
-            SIGN,
-            says(400, "signing key not found"),
-            3,
-            "no-such-key",
-            "key list",
-        ),
-        fault(
-            SIGN,
-            says(404, "no handler for route \"transit/sign/k\""),
-            3,
-            "not-configured",
-            "docs/providers.md",
-        ),
-        fault(
-            SIGN,
-            says(400, "key type aes256-gcm96 does not support signing"),
-            5,
-            "wrong-usage",
-            "SIGN_VERIFY",
-        ),
-        fault(
-            SIGN,
-            says(400, "illegal base64 data at input byte 5"),
-            2,
-            "bad-request",
-            "",
-        ),
-        fault(
-            SIGN,
-            says(500, "refusing to use soft-deleted key"),
-            5,
-            "disabled",
-            "key enable",
-        ),
-        fault(SIGN, says(500, "internal error"), 4, "provider-failed", ""),
-        fault(
-            SIGN,
-            Act::Answer(502, "", "<html>bad gateway".into()),
-            4,
-            "provider-failed",
-            "",
-        ),
-        fault(SIGN, says(504, "gateway"), 4, "provider-failed", ""),
-        fault(SIGN, Act::CutAfter, 4, "kms-unreachable", "own audit log"),
-        fault(SIGN, Act::CutBefore, 4, "kms-unreachable", "own audit log"),
-        fault(SIGN, Act::Garbage(100), 4, "provider-failed", ""),
-        fault(SIGN, Act::Garbage(5 << 20), 4, "provider-failed", ""),
-        fault(
-            SIGN,
-            Act::Answer(200, "", "{\"data\":{}}".into()),
-            4,
-            "provider-failed",
-            "",
-        ),
-        fault(
-            SIGN,
-            Act::Answer(204, "", String::new()),
-            4,
-            "provider-failed",
-            "",
-        ),
-        fault(
-            SIGN,
-            Act::Alter(|b| b.replace("vault:v1:", "vault:v2:")),
-            4,
-            "provider-failed",
-            "",
-        ),
-        fault(
-            SIGN,
-            Act::Alter(|b| b.replace("vault:v1:", "v1:")),
-            4,
-            "provider-failed",
-            "",
-        ),
-        fault(
-            SIGN,
-            Act::Alter(|b| b.replace("vault:v1:", "vault:v1:?")),
-            4,
-            "provider-failed",
-            "",
-        ),
-        fault(
-            SIGN,
-            Act::Alter(another),
-            4,
-            "self-check-failed",
-            "thrown away",
-        ),
-        fault(READ, Act::Garbage(100), 4, "provider-failed", ""),
-        fault(READ, Act::Garbage(5 << 20), 4, "provider-failed", ""),
-        fault(
-            READ,
-            Act::Alter(|b| b.replace("BEGIN PUBLIC", "BEGIN SECRET")),
-            2,
-            "wrong-algorithm",
-            "",
-        ),
-        fault(
-            READ,
-            Act::Alter(|b| b.replace("\"latest_version\":1", "\"latest_version\":2")),
-            4,
-            "provider-failed",
-            "",
-        ),
-        fault(
-            READ,
-            Act::Alter(|b| b.replace("\"soft_deleted\":false", "\"soft_deleted\":true")),
-            5,
-            "disabled",
-            "key enable",
-        ),
-        fault(
-            READ,
-            Act::Alter(|b| b.replace("\"derived\":false", "\"derived\":true")),
-            5,
-            "wrong-usage",
-            "",
-        ),
-    ]
+        says(403, "permission denied"),
+    ];
+    each(SIGN, (5, "kms-refused"), "grant", forbidden);
+    let missing = vec![says(404, ""), says(400, "signing key not found")];
+    each(SIGN, (3, "no-such-key"), "key list", missing);
+    let route = vec![says(404, "no handler for route \"transit/sign/k\"")];
+    each(SIGN, (3, "not-configured"), "docs/providers.md", route);
+    let encrypts = vec![says(400, "key type aes256-gcm96 does not support signing")];
+    each(SIGN, (5, "wrong-usage"), "SIGN_VERIFY", encrypts);
+    let malformed = vec![says(400, "illegal base64 data at input byte 5")];
+    each(SIGN, (2, "bad-request"), "", malformed);
+    let deleted = vec![says(500, "refusing to use soft-deleted key")];
+    each(SIGN, (5, "disabled"), "key enable", deleted);
+    let failed = vec![
+        says(500, "internal error"),
+        answer(502, "<html>bad gateway"),
+        says(504, "gateway"),
+        Act::Garbage(100),
+        Act::Garbage(5 << 20),
+        answer(200, "{\"data\":{}}"),
+        answer(204, ""),
+        Act::Alter(|b| b.replace("vault:v1:", "vault:v2:")),
+        Act::Alter(|b| b.replace("vault:v1:", "v1:")),
+        Act::Alter(|b| b.replace("vault:v1:", "vault:v1:?")),
+    ];
+    each(SIGN, (4, "provider-failed"), "", failed);
+    let cut = vec![Act::CutAfter, Act::CutBefore];
+    each(SIGN, (4, "kms-unreachable"), "own audit log", cut);
+    let turned = vec![Act::Alter(another)];
+    each(SIGN, (4, "self-check-failed"), "thrown away", turned);
+
+    let failed = vec![
+        Act::Garbage(100),
+        Act::Garbage(5 << 20),
+        Act::Alter(|b| b.replace("\"latest_version\":1", "\"latest_version\":2")),
+    ];
+    each(READ, (4, "provider-failed"), "", failed);
+    let no_key = vec![Act::Alter(|b| b.replace("BEGIN PUBLIC", "BEGIN SECRET"))];
+    each(READ, (2, "wrong-algorithm"), "", no_key);
+    let deleted = Act::Alter(|b| b.replace("\"soft_deleted\":false", "\"soft_deleted\":true"));
+    each(READ, (5, "disabled"), "key enable", vec![deleted]);
+    let derived = Act::Alter(|b| b.replace("\"derived\":false", "\"derived\":true"));
+    each(READ, (5, "wrong-usage"), "", vec![derived]);
+    all
 }
 
 /// A signature with its last bits turned.
