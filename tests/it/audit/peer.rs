@@ -102,7 +102,8 @@ fn go_checks_that_a_log_grew() {
         let proof = proof.ok().json()["proof"].as_str().unwrap().to_owned();
         let check = |proof: &str| tlogcheck(&scratch, &["growth", &key, "kept"], proof.as_bytes());
         let Some(out) = check(&proof) else { return };
-        out.ok().stdout_has(&format!("grown: from {from} to {size}"));
+        out.ok()
+            .stdout_has(&format!("grown: from {from} to {size}"));
         // Without its last hash it leads nowhere.
         let (path, newer) = proof.split_once("\n\n").unwrap();
         let (path, _) = path.rsplit_once('\n').unwrap();
