@@ -270,7 +270,7 @@ fn print_records(records: &Records, output: &mut Output) -> Result<Exit, Failure
 }
 
 /// A record as one line: number, time, what became of it, what, with which
-/// key, by whom, under which request.
+/// key, by whom, under which request here and at the provider.
 fn line(record: &Value, output: &Output) -> String {
     let text = |value: &Value| visible(value.as_str().unwrap_or("-"));
     let result = record["result"].as_str();
@@ -288,8 +288,12 @@ fn line(record: &Value, output: &Output) -> String {
         .as_u64()
         .map(|us| format!("  {}.{:03} ms", us / 1_000, us % 1_000))
         .unwrap_or_default();
+    let theirs = record["provider_request"]
+        .as_str()
+        .map(|id| format!("  at the provider {}", visible(id)))
+        .unwrap_or_default();
     format!(
-        "{:>6}  {:<30}  {}  {:<8}  {}{version}  {}  {}{took}",
+        "{:>6}  {:<30}  {}  {:<8}  {}{version}  {}  {}{took}{theirs}",
         record["seq"].as_u64().unwrap_or_default(),
         text(&record["time"]),
         output.paint(style, &format!("{:<10}", visible(became))),

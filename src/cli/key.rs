@@ -39,9 +39,16 @@ artifact-sign, attest-sign, image-sign, model-sign, release-sign, sbom-sign, pki
         unlock: UnlockFile,
     },
     /// List the keys
-    #[command(after_help = "Examples:\n  obreia key list -o json\n  obreia key list openbao://")]
+    #[command(after_help = "Examples:\n  \
+obreia key list -o json\n  \
+obreia key list openbao://\n  \
+obreia key list 'openbao://team/transit/?namespace=team'\n  \
+obreia key list 'pkcs11:token=hsm'\n  \
+obreia key list awskms://\n  \
+obreia key list azurekms://acme\n\n\
+A provider is named by its scheme alone, or by a mount, token or vault of it.")]
     List {
-        /// Another provider's keys instead of the keystore's: openbao://
+        /// Another provider's keys instead of the keystore's: openbao://, pkcs11:token=hsm, …
         provider: Option<String>,
     },
     /// Show one key with its versions, and how its name leads to it
@@ -152,6 +159,8 @@ enum Algorithm {
     P256,
     /// ECDSA on P-384
     P384,
+    /// ECDSA on P-521
+    P521,
     /// Ed25519
     Ed25519,
     /// RSA with 3072 bits
@@ -167,6 +176,7 @@ impl From<Algorithm> for KeyKind {
         match algorithm {
             Algorithm::P256 => Self::EcP256,
             Algorithm::P384 => Self::EcP384,
+            Algorithm::P521 => Self::EcP521,
             Algorithm::Ed25519 => Self::Ed25519,
             Algorithm::Rsa3072 => Self::Rsa { bits: 3072 },
             Algorithm::Rsa4096 => Self::Rsa { bits: 4096 },
@@ -311,8 +321,14 @@ fn list(keyring: &Keyring, provider: Option<&str>, output: &mut Output) -> Resul
     for (alias, path) in configured.aliases.all() {
         output.line(&format!("kms://{alias}  is kms://{path}"))?;
     }
-    if keys.is_empty() && rules.is_empty() {
-        output.info("no keys yet; make one with: obreia key create kms://model-sign/dev")?;
+    match provider {
+        Some(provider) if keys.is_empty() => {
+            output.info(&format!("no keys to sign with at {provider}"))?;
+        }
+        None if keys.is_empty() && rules.is_empty() => {
+            output.info("no keys yet; make one with: obreia key create kms://model-sign/dev")?;
+        }
+        _ => {}
     }
     Ok(Exit::Done)
 }

@@ -36,6 +36,8 @@ mod completions;
 #[cfg(feature = "sign")]
 mod copy;
 #[cfg(feature = "sign")]
+mod doctor;
+#[cfg(feature = "sign")]
 mod init;
 #[cfg(feature = "sign")]
 mod key;
@@ -160,6 +162,9 @@ enum Command {
     /// Use obreia's keys from cosign and its like
     #[cfg(feature = "sign")]
     Plugin(plugin::Arguments),
+    /// Say what works, what does not, and what will not for long
+    #[cfg(feature = "sign")]
+    Doctor(doctor::Arguments),
     /// Show the configuration in force
     Config(config::Arguments),
     /// Show what an artifact is made of, and what is said about it
@@ -281,6 +286,8 @@ fn dispatch(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
         Command::Keystore(arguments) => arguments.run(&context, output),
         #[cfg(feature = "sign")]
         Command::Audit(arguments) => arguments.run(&context, output),
+        #[cfg(feature = "sign")]
+        Command::Doctor(arguments) => arguments.run(&context, output),
         #[cfg(feature = "sign")]
         Command::Sign(arguments) => arguments.run(&context, output),
         #[cfg(feature = "sign")]

@@ -7,6 +7,8 @@ use crate::trust::VersionState;
 pub enum Operation {
     /// Sign a message or a digest.
     Sign,
+    /// Sign what says nothing, and throw the signature away: a key is tried.
+    Probe,
     /// Make a key.
     Create,
     /// Take in a key that was made elsewhere.
@@ -34,6 +36,7 @@ impl Operation {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Sign => "sign",
+            Self::Probe => "probe",
             Self::Create => "create",
             Self::Import => "import",
             Self::Rotate => "rotate",
@@ -49,7 +52,7 @@ impl Operation {
 
     /// Whether it may make a new generation of the embedded keystore.
     pub const fn changes_keystore(self) -> bool {
-        !matches!(self, Self::Sign | Self::Backup)
+        !matches!(self, Self::Sign | Self::Probe | Self::Backup)
     }
 }
 
@@ -104,7 +107,7 @@ impl Decision {
 /// Decides, in this order; the first rule that speaks wins:
 ///
 /// 1. `key-disabled`: a disabled key does nothing but be enabled.
-/// 2. Signing: `version-not-active` (only the active version signs), then
+/// 2. Signing, and trying whether a key signs: `version-not-active` (only the active version signs), then
 ///    `purpose-forbids` or `purpose-signs`; a key file has no purpose, and
 ///    `file-holder` lets whoever can open it sign with it.
 /// 3. Administration: `local-owner`, a caller at this machine who unlocked
@@ -119,7 +122,7 @@ pub fn decide(request: &Request<'_>) -> Decision {
         return deny("key-disabled", format!("{} is disabled", key.path));
     }
     match request.operation {
-        Operation::Sign => sign(request),
+        Operation::Sign | Operation::Probe => sign(request),
         Operation::Create
         | Operation::Import
         | Operation::Rotate
@@ -237,6 +240,20 @@ mod tests {
             asked(Operation::Enable, Some(&key)),
             ("allow", "local-owner")
         );
+    }
+
+    #[test]
+    fn a_key_is_tried_only_where_it_may_sign() {
+        let mut old = key("model-sign");
+        old.version_state = VersionState::Grace;
+        let mut off = key("model-sign");
+        off.state = KeyState::Disabled;
+        for key in [&key("model-sign"), &key("pki-ca"), &old, &off] {
+            let (probe, sign) = (Operation::Probe, Operation::Sign);
+            assert_eq!(asked(probe, Some(key)), asked(sign, Some(key)));
+        }
+        assert_eq!(asked(Operation::Probe, None), ("deny", "default-deny"));
+        assert!(!Operation::Probe.changes_keystore());
     }
 
     #[test]

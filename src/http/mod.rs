@@ -2,6 +2,7 @@
 //! turned off, bounded answers, deadlines, and retries that know what may be
 //! sent twice. With `--offline` no socket is opened.
 
+mod blot;
 mod cause;
 mod fault;
 mod options;
@@ -12,6 +13,7 @@ mod send;
 #[cfg(test)]
 mod tests;
 
+pub use blot::blot;
 pub use fault::HttpFault;
 pub use options::Options;
 pub use origin::{is_loopback, origin};

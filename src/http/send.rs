@@ -2,6 +2,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 
+use super::blot::repeated;
 use super::cause::{refuses_the_certificate, root_cause};
 use super::{Attempt, HttpFault, Next, Options, after};
 use crate::secret::Secret;
@@ -208,7 +209,7 @@ async fn once(
     }
     Ok(Reply {
         status,
-        body,
+        body: repeated(request, body),
         headers,
     })
 }

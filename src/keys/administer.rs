@@ -1,6 +1,6 @@
 use super::deadline::{Asking, within, within_but};
 use super::record::{Recorder, Subject};
-use super::{Described, KeyFault, KeyProvider, Keyring, Keys, Route, Unlock};
+use super::{Described, KeyFault, KeyProvider, Keyring, Keys, Route, Unlock, provenance};
 use crate::crypto::{KeyKind, PrivateKey};
 use crate::custody::{self, Caller, Decision, KeyInfo, KeyState, Operation, Purpose, Request};
 use crate::reference::{KeyPath, KeyRef};
@@ -154,7 +154,10 @@ impl Keyring {
         let pending = recorder.begin(&subject).await?;
         let asking = Asking::of(unlock);
         let work = Box::pin(apply(provider, &change, &route.target, &asking));
-        match within_but(self.settings().deadline, provider, &asking, work).await {
+        let work = within_but(self.settings().deadline, provider, &asking, work);
+        let (done, request) = provenance::of(work).await;
+        let pending = pending.known_as(request);
+        match done {
             Ok(described) => {
                 recorder.end(pending, "ok", described.generation).await?;
                 Ok(route.canonical_described(described))
@@ -210,24 +213,14 @@ impl Keyring {
     }
 
     /// All keys of the provider that `place` is the scheme of, as in
-    /// `openbao://`, where it can list them.
+    /// `openbao://`, or of the token, mount or vault in it that `place` names.
     ///
     /// # Errors
-    /// `KeyFault`; `BadUri` where more than a scheme is given.
+    /// `KeyFault`; `BadUri` where the provider has no such place.
     pub async fn list_at(&self, place: &KeyRef) -> Result<Vec<Described>, KeyFault> {
-        if let KeyRef::Provider { scheme, uri } = place
-            && uri.len() > scheme.len() + "://".len()
-        {
-            return Err(KeyFault::BadUri {
-                uri: place.to_string(),
-                why: format!(
-                    "what a provider lists is named by its scheme alone, as in {scheme}://"
-                ),
-            });
-        }
         let provider = self.adapter(&self.route(place)?)?;
         match provider.capabilities().describe {
-            Some(keys) => within(self.settings().deadline, provider, keys.list()).await,
+            Some(keys) => within(self.settings().deadline, provider, keys.list_in(place)).await,
             None => Err(cannot(provider, "listed")),
         }
     }

@@ -1,7 +1,7 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::record::{Recorder, Subject};
-use super::{KeyFault, Route, Signer};
+use super::{KeyFault, Route, Signer, prehash, provenance};
 use crate::audit::Receipt;
 use crate::crypto::{PublicKey, Scheme, sha256};
 use crate::custody::{self, Caller, Decision, KeyInfo, Request};
@@ -23,6 +23,8 @@ pub struct Key {
 pub enum Operation<'a> {
     /// Sign.
     Sign(SignInput<'a>),
+    /// See whether it signs.
+    Probe,
 }
 
 /// What is to be signed.
@@ -40,6 +42,28 @@ pub enum SignInput<'a> {
 pub enum Performed {
     /// Signed.
     Signed(Signed),
+    /// Tried.
+    Probed(Probed),
+}
+
+/// That a key signs. The signature itself was thrown away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probed {
+    /// How long the provider took.
+    pub sign: Duration,
+    /// How long verifying took, here.
+    pub verify: Duration,
+    /// It does not sign digests, as files need it, but whole messages alone:
+    /// why not.
+    pub whole_messages_only: Option<KeyFault>,
+}
+
+/// A use of the key that came to its end.
+struct Used {
+    signature: Vec<u8>,
+    sign: Duration,
+    verify: Duration,
+    receipt: Option<Receipt>,
 }
 
 /// A signature, verified with the key's own public key.
@@ -111,8 +135,10 @@ impl Key {
         operation: Operation<'_>,
         caller: &Caller,
     ) -> Result<Performed, KeyFault> {
-        let Operation::Sign(input) = operation;
-        self.sign(input, caller).await.map(Performed::Signed)
+        match operation {
+            Operation::Sign(input) => self.sign(input, caller).await.map(Performed::Signed),
+            Operation::Probe => self.probe(caller).await.map(Performed::Probed),
+        }
     }
 
     /// [`Key::perform`] for [`Operation::Sign`].
@@ -120,15 +146,69 @@ impl Key {
     /// # Errors
     /// As [`Key::perform`].
     pub async fn sign(&self, input: SignInput<'_>, caller: &Caller) -> Result<Signed, KeyFault> {
+        let used = self.used(custody::Operation::Sign, input, caller).await?;
+        Ok(Signed {
+            signature: used.signature,
+            scheme: self.signer.scheme(),
+            receipt: used.receipt,
+        })
+    }
+
+    /// [`Key::perform`] for [`Operation::Probe`]: a use like any other, by the
+    /// same rules and on record, of words that state nothing about anything.
+    /// Where the key signs no digest it is tried with the words themselves,
+    /// which is another use.
+    ///
+    /// # Errors
+    /// As [`Key::perform`].
+    pub async fn probe(&self, caller: &Caller) -> Result<Probed, KeyFault> {
+        let words = format!(
+            "obreia tries this key; it states nothing about anything\n{}\n{}\n",
+            self.clock.now(),
+            super::id::new_id()?
+        );
+        let message = SignInput::Message(words.as_bytes());
+        let (input, digest) = match self.signer.scheme().hash() {
+            Some(hash) => {
+                let digest = prehash::digest_of(hash, words.as_bytes());
+                (SignInput::Digest(digest), true)
+            }
+            None => (message, false),
+        };
+        let first = self.used(custody::Operation::Probe, input, caller).await;
+        let (used, whole_messages_only) = match first {
+            Err(fault) if digest && refuses_the_digest(&fault) => {
+                let second = self.used(custody::Operation::Probe, message, caller);
+                // The first refusal is what most people can act on.
+                match second.await {
+                    Ok(used) => (used, Some(fault)),
+                    Err(_) => return Err(fault),
+                }
+            }
+            first => (first?, None),
+        };
+        Ok(Probed {
+            sign: used.sign,
+            verify: used.verify,
+            whole_messages_only,
+        })
+    }
+
+    async fn used(
+        &self,
+        operation: custody::Operation,
+        input: SignInput<'_>,
+        caller: &Caller,
+    ) -> Result<Used, KeyFault> {
         let info = &self.info;
         let decision = custody::decide(&Request {
-            operation: custody::Operation::Sign,
+            operation,
             key: Some(info),
             caller,
             now: self.clock.now(),
         });
         let subject = Subject {
-            operation: custody::Operation::Sign,
+            operation,
             key: Some(self.route.record(info)),
             provider: Some(info.provider),
             caller,
@@ -146,10 +226,13 @@ impl Key {
             });
         }
         let pending = self.recorder.begin(&subject).await?;
-        match self.checked(input).await {
-            Ok(signature) => Ok(Signed {
+        let (checked, request) = provenance::of(self.checked(input)).await;
+        let pending = pending.known_as(request);
+        match checked {
+            Ok((signature, sign, verify)) => Ok(Used {
                 signature,
-                scheme: self.signer.scheme(),
+                sign,
+                verify,
                 receipt: self.recorder.end(pending, "ok", None).await?,
             }),
             Err(fault) => {
@@ -159,7 +242,11 @@ impl Key {
         }
     }
 
-    async fn checked(&self, input: SignInput<'_>) -> Result<Vec<u8>, KeyFault> {
+    /// A signature that verifies, and how long making it and verifying took.
+    async fn checked(
+        &self,
+        input: SignInput<'_>,
+    ) -> Result<(Vec<u8>, Duration, Duration), KeyFault> {
         let signing = async {
             match input {
                 SignInput::Message(message) => self.signer.sign(message).await,
@@ -175,12 +262,14 @@ impl Key {
                 },
             }
         };
+        let begun = Instant::now();
         let signature = tokio::time::timeout(self.deadline, signing)
             .await
             .map_err(|_| KeyFault::Deadline {
                 provider: self.info.provider,
                 seconds: self.deadline.as_secs(),
             })??;
+        let sign = begun.elapsed();
         let (scheme, public) = (self.signer.scheme(), self.signer.public_key());
         match input {
             SignInput::Message(message) => scheme.verify(public, message, &signature),
@@ -189,8 +278,16 @@ impl Key {
         .map_err(|_| KeyFault::SelfCheck {
             key: self.info.to_string(),
         })?;
-        Ok(signature)
+        Ok((signature, sign, begun.elapsed().saturating_sub(sign)))
     }
+}
+
+/// Whether the key may sign all the same, if not this.
+fn refuses_the_digest(fault: &KeyFault) -> bool {
+    matches!(
+        fault.root(),
+        KeyFault::WrongAlgorithm { .. } | KeyFault::BadRequest { .. }
+    )
 }
 
 impl std::fmt::Debug for Key {

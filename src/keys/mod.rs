@@ -28,6 +28,10 @@ mod deadline;
 #[cfg(feature = "sign")]
 mod embedded;
 #[cfg(feature = "sign")]
+mod examine;
+#[cfg(feature = "sign")]
+mod expiry;
+#[cfg(feature = "sign")]
 mod harden;
 #[cfg(feature = "sign")]
 mod id;
@@ -49,6 +53,8 @@ mod plugin;
 mod port;
 #[cfg(feature = "sign")]
 mod prehash;
+#[cfg(feature = "sign")]
+mod provenance;
 #[cfg(feature = "sign")]
 mod record;
 #[cfg(feature = "sign")]
@@ -93,7 +99,7 @@ pub use administer::{Administer, NewKey};
 #[cfg(feature = "sign")]
 pub use embedded::{Restored, init};
 #[cfg(feature = "sign")]
-pub use key::{Key, Operation, Performed, SignInput, Signed};
+pub use key::{Key, Operation, Performed, Probed, SignInput, Signed};
 #[cfg(feature = "sign")]
 pub use pkcs11::host as host_pkcs11_module;
 #[cfg(feature = "sign")]

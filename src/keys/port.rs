@@ -66,6 +66,17 @@ pub trait KeyProvider: KeyReader {
     /// `KeyFault`.
     fn probe(&self) -> BoxFuture<'_, Result<Vec<Warning>, KeyFault>>;
 
+    /// What works now with `key` and will not for long, and what somebody who
+    /// relies on it should know: what the backend shows of it without signing.
+    /// Unlocks nothing. Nothing is known where the backend shows nothing.
+    ///
+    /// # Errors
+    /// `KeyFault`; a backend that does not let it be read says `Refused`.
+    fn outlook<'a>(&'a self, key: &'a KeyRef) -> BoxFuture<'a, Result<Vec<Warning>, KeyFault>> {
+        let _shows_nothing = key;
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
     /// The one spelling of `key` under which its public keys are noted, where
     /// there are several.
     ///
@@ -86,6 +97,33 @@ pub struct Warning {
     pub code: &'static str,
     /// What, and when; never a credential.
     pub text: String,
+}
+
+impl Warning {
+    /// What to do.
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self.code {
+            "token-expires" => "get another one, or let an agent keep the file that holds it fresh",
+            "token-root" => {
+                "use a token that may do what docs/providers.md lists, and no more: this one may do everything"
+            }
+            "certificate-expires" => "renew the certificate in time",
+            "key-expires" => "make a new version or a new key in time, and let policies trust both",
+            "key-extractable" => {
+                "make a key that its backend never gives out; this one may have a copy elsewhere"
+            }
+            "key-file-open" | "program-open" => "take the rights of others away, with chmod",
+            "deletion-allowed" => "forbid its deletion where the key is; a deleted key is gone",
+            "pin-count-low" | "pin-last-try" => {
+                "see who tries wrong PINs, and log in with the right one once"
+            }
+            "pin-locked" => "let the token's security officer reset the PIN",
+            "whole-messages-only" => {
+                "sign attestations with it, and files with another key: of those only the digest is at hand"
+            }
+            _ => return None,
+        })
+    }
 }
 
 /// What a backend can do beyond signing; `None` is what it cannot.
@@ -186,6 +224,34 @@ pub trait DescribeKey: Send + Sync {
     /// # Errors
     /// `KeyFault`.
     fn list(&self) -> BoxFuture<'_, Result<Vec<Described>, KeyFault>>;
+
+    /// Those of one place: a token, a mount, a vault. A backend that is one
+    /// place as a whole is named by its scheme alone, as in `awskms://`.
+    ///
+    /// # Errors
+    /// `KeyFault`; `BadUri` where `place` is none.
+    fn list_in<'a>(&'a self, place: &'a KeyRef) -> BoxFuture<'a, Result<Vec<Described>, KeyFault>> {
+        match beyond_scheme(place) {
+            None => self.list(),
+            Some(scheme) => Box::pin(std::future::ready(Err(KeyFault::BadUri {
+                uri: place.to_string(),
+                why: format!("what is listed there is named by its scheme alone, as in {scheme}"),
+            }))),
+        }
+    }
+}
+
+/// The scheme of a URI that says more than its scheme.
+pub(super) fn beyond_scheme(place: &KeyRef) -> Option<&str> {
+    let KeyRef::Provider { uri, .. } = place else {
+        return None;
+    };
+    let end = uri.find(':').map_or(uri.len(), |at| at + 1);
+    let end = match uri.get(end..) {
+        Some(rest) if rest.starts_with("//") => end + 2,
+        _ => end,
+    };
+    (uri.len() > end).then(|| &uri[..end])
 }
 
 /// A key with all its versions, without material.
@@ -264,6 +330,9 @@ pub enum UnlockError {
     /// An empty one.
     #[error("the passphrase is empty")]
     Empty,
+    /// The one that was given before did not open it, and none is tried again.
+    #[error("the one that was given was refused, and it is not tried again")]
+    Refused,
     /// The two that were typed differ.
     #[error("the two passphrases differ")]
     Mismatch,

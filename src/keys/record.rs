@@ -30,6 +30,14 @@ pub(super) struct Pending {
     begun: Timestamp,
 }
 
+impl Pending {
+    /// The same with the provider's own id of the request, for the outcome.
+    pub(super) fn known_as(mut self, provider_request: Option<String>) -> Self {
+        self.event.provider_request = provider_request;
+        self
+    }
+}
+
 impl Recorder {
     pub(super) fn new(settings: &Settings, clock: &Arc<dyn Clock>) -> Self {
         let sink = settings

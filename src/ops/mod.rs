@@ -7,6 +7,8 @@ pub mod attest;
 pub mod audit;
 #[cfg(feature = "sign")]
 pub mod copy;
+#[cfg(feature = "sign")]
+pub mod doctor;
 mod failure;
 pub mod gather;
 pub mod guard;

@@ -9,11 +9,22 @@ use super::PROVIDER;
 use super::connector::InClear;
 use super::place::Place;
 use crate::http::HttpFault;
-use crate::keys::KeyFault;
 use crate::keys::context::from_http;
+use crate::keys::{KeyFault, provenance};
 
 /// Most characters of what AWS says that are kept.
 const LONGEST: usize = 512;
+
+/// Takes note of AWS' id of a request that acts, for the record.
+pub(super) fn noted<T: RequestId, E>(
+    sent: Result<T, SdkError<E, HttpResponse>>,
+) -> Result<T, SdkError<E, HttpResponse>> {
+    provenance::note(match &sent {
+        Ok(answer) => answer.request_id(),
+        Err(error) => error.request_id(),
+    });
+    sent
+}
 
 /// What was asked, for messages.
 pub(super) struct Asked<'a> {

@@ -4,7 +4,7 @@ use aws_sdk_kms::operation::sign::SignOutput;
 use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::MessageType;
 
-use super::fault::Asked;
+use super::fault::{Asked, noted};
 use super::name::{Name, same_key};
 use super::place::Place;
 use super::show::replaced;
@@ -46,7 +46,7 @@ impl AwsSigner {
         Ok(signature.into_inner())
     }
 
-    /// `Sign`. The answer has AWS' id of the request, too.
+    /// `Sign`. AWS' id of the request goes to the record.
     async fn request(&self, bytes: &[u8], kind: MessageType) -> Result<SignOutput, KeyFault> {
         let asked = Asked {
             place: &self.place,
@@ -63,7 +63,7 @@ impl AwsSigner {
             .signing_algorithm(spec::algorithm(self.scheme))
             .send()
             .await;
-        sent.map_err(|e| asked.failed(&e))
+        noted(sent).map_err(|e| asked.failed(&e))
     }
 }
 

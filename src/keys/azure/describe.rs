@@ -1,5 +1,5 @@
 use super::look_up::Seen;
-use super::uri::Name;
+use super::uri::{self, Name};
 use super::{AzureKeys, PROVIDER};
 use crate::custody::KeyState;
 use crate::keys::{BoxFuture, DescribeKey, Described, DescribedVersion, KeyFault};
@@ -24,8 +24,41 @@ impl DescribeKey for AzureKeys {
         Box::pin(async {
             Err(KeyFault::Unsupported {
                 provider: PROVIDER,
-                what: "listed over all vaults",
+                what: "listed over all vaults; name one, as in azurekms://acme",
             })
+        })
+    }
+
+    /// `azurekms://VAULT`. Keys that sign nothing here are left out.
+    fn list_in<'a>(&'a self, place: &'a KeyRef) -> BoxFuture<'a, Result<Vec<Described>, KeyFault>> {
+        Box::pin(async move {
+            let Some(host) = uri::vault_of(place)? else {
+                return self.list().await;
+            };
+            let vault = self.vault(&host)?;
+            let look_up = self.look_up(&vault);
+            let mut found = Vec::new();
+            for key in vault.keys(&place.to_string()).await? {
+                let name = Name::of(&host, &key);
+                match look_up.all(&name).await {
+                    Ok(seen) => match self.described(&name, &seen) {
+                        // An RSA key of which nobody said how it signs is shown by its name.
+                        Err(KeyFault::WrongAlgorithm { .. }) => {}
+                        described => found.push(described?),
+                    },
+                    // None to sign with, gone by now, or not for this caller.
+                    Err(
+                        KeyFault::WrongAlgorithm { .. }
+                        | KeyFault::WrongUsage { .. }
+                        | KeyFault::NoSuchKey(_)
+                        | KeyFault::PendingDeletion(_)
+                        | KeyFault::Refused { .. },
+                    ) => {}
+                    Err(fault) => return Err(fault),
+                }
+            }
+            found.sort_by(|a, b| a.path.cmp(&b.path));
+            Ok(found)
         })
     }
 }

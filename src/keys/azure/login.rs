@@ -16,8 +16,10 @@ use azure_identity::{
 
 use super::PROVIDER;
 use crate::environment::Environment;
-use crate::keys::KeyFault;
 use crate::keys::settings::{Azure, AzureLogin};
+use crate::keys::{KeyFault, Warning, expiry};
+use crate::limits;
+use crate::time::Timestamp;
 
 const PUBLIC_AUTHORITY: &str = "https://login.microsoftonline.com";
 
@@ -84,6 +86,35 @@ pub(super) fn way(settings: &Azure, environment: &Environment) -> Result<AzureLo
         return Ok(AzureLogin::Cli);
     }
     Ok(AzureLogin::ManagedIdentity)
+}
+
+/// What says itself when it ends of what is logged in with.
+pub(super) fn outlook(
+    way: AzureLogin,
+    settings: &Azure,
+    environment: &Environment,
+    now: Timestamp,
+) -> Vec<Warning> {
+    if way != AzureLogin::WorkloadIdentity {
+        return Vec::new();
+    }
+    let file = settings.federated_token_file.clone();
+    let file = file.or_else(|| {
+        let file = environment.get("AZURE_FEDERATED_TOKEN_FILE");
+        file.map(PathBuf::from)
+    });
+    let end = file.as_ref().and_then(|file| {
+        let token = crate::durable::read(file, limits::KEY_FILE).ok()?;
+        expiry::of_jwt(crate::secret::Secret::new(token).expose())
+    });
+    let told = expiry::warning(
+        "token-expires",
+        "the federated token",
+        end,
+        now,
+        expiry::SOON,
+    );
+    told.into_iter().collect()
 }
 
 /// What people call the way.

@@ -17,6 +17,8 @@ pub(super) struct Seen {
     pub(super) version: String,
     pub(super) public_key: PublicKey,
     pub(super) created: Option<Timestamp>,
+    pub(super) expires: Option<Timestamp>,
+    pub(super) exportable: bool,
     state: State,
 }
 
@@ -49,6 +51,8 @@ impl Seen {
         Ok(Self {
             public_key: jwk::public_key(jwk, &name.asked().to_string())?,
             created: moment(key.attributes.as_ref().and_then(|a| a.created)),
+            expires: moment(key.attributes.as_ref().and_then(|a| a.expires)),
+            exportable: key.attributes.as_ref().and_then(|a| a.exportable) == Some(true),
             version,
             state,
         })
@@ -148,6 +152,8 @@ impl LookUp<'_> {
                     version,
                     public_key,
                     created: moment(attributes.and_then(|a| a.created)),
+                    expires: moment(attributes.and_then(|a| a.expires)),
+                    exportable: attributes.and_then(|a| a.exportable) == Some(true),
                     state,
                 },
                 None => {

@@ -27,7 +27,9 @@ use vault::Vault;
 
 use super::context::Context;
 use super::settings::Azure;
-use super::{BoxFuture, Capabilities, KeyFault, KeyProvider, KeyReader, Signer, Unlock, Warning};
+use super::{
+    BoxFuture, Capabilities, KeyFault, KeyProvider, KeyReader, Signer, Unlock, Warning, expiry,
+};
 use crate::crypto::{KeyKind, PublicKey, Scheme};
 use crate::reference::KeyRef;
 use crate::trust::{TrustedKey, VersionState};
@@ -199,7 +201,40 @@ impl KeyProvider for AzureKeys {
                 return Err(KeyFault::Offline { provider: PROVIDER });
             }
             login::authority(&self.settings, &self.context.environment)?;
-            login::way(&self.settings, &self.context.environment).map(|_| Vec::new())
+            let way = login::way(&self.settings, &self.context.environment)?;
+            let now = self.context.clock.now();
+            Ok(login::outlook(
+                way,
+                &self.settings,
+                &self.context.environment,
+                now,
+            ))
+        })
+    }
+
+    fn outlook<'a>(&'a self, key: &'a KeyRef) -> BoxFuture<'a, Result<Vec<Warning>, KeyFault>> {
+        Box::pin(async move {
+            let name = Name::parse(key)?;
+            let vault = self.vault(&name.host)?;
+            let seen = self.look_up(&vault).one(&name).await?;
+            let shown = name.one(&seen.version).to_string();
+            seen.signs(&shown)?;
+            let now = self.context.clock.now();
+            let mut told = Vec::new();
+            told.extend(expiry::warning(
+                "key-expires",
+                &shown,
+                seen.expires,
+                now,
+                expiry::MONTH,
+            ));
+            if seen.exportable {
+                told.push(Warning {
+                    code: "key-extractable",
+                    text: format!("{shown} may be exported"),
+                });
+            }
+            Ok(told)
         })
     }
 

@@ -10,11 +10,15 @@ use azure_core::http::headers::{AUTHORIZATION, CONTENT_TYPE, Headers, WWW_AUTHEN
 use azure_core::http::{AsyncRawResponse, Body, HttpClient, Method, Request, StatusCode, Url};
 
 use crate::http::{self, Client, HttpFault, is_loopback};
+use crate::keys::provenance;
 use crate::secret::Secret;
 
 /// The longest answer that is taken: a list of 25 keys and their attributes
 /// has some kilobytes.
 const ANSWER: u64 = 1 << 20;
+/// By which the vault's own log knows a request; the second is that of the
+/// gateway before it.
+const REQUEST_ID: [&str; 2] = ["x-ms-request-id", "apim-request-id"];
 const RETURNED: [&str; 4] = [
     "content-type",
     "www-authenticate",
@@ -99,11 +103,20 @@ impl Transport {
             deadline: self.deadline,
             limit: ANSWER,
         };
+        // What only looks, before or after, is not the operation itself.
+        let acts = origin == self.vault && method != http::Method::Get;
+        if acts {
+            // Whatever becomes of this one, an earlier one's id is not its.
+            provenance::note(None);
+        }
         let reply = self
             .client
             .send(&sent)
             .await
             .map_err(|fault| Error::new(ErrorKind::Io, fault))?;
+        if acts {
+            provenance::note(REQUEST_ID.iter().find_map(|name| reply.header(name)));
+        }
         let mut headers = Headers::new();
         for name in RETURNED {
             if let Some(value) = reply.header(name) {

@@ -81,6 +81,16 @@ impl Name {
         })
     }
 
+    /// A key that the vault itself named.
+    pub(super) fn of(host: &str, key: &str) -> Self {
+        Self {
+            host: host.to_owned(),
+            key: key.to_owned(),
+            version: None,
+            scheme: None,
+        }
+    }
+
     /// The key without version and scheme.
     pub(super) fn whole(&self) -> KeyRef {
         as_ref(format!("azurekms://{}/{}", self.host, self.key))
@@ -114,6 +124,27 @@ impl Name {
     pub(super) fn is_hsm(&self) -> bool {
         self.host.contains(".managedhsm.")
     }
+}
+
+/// The vault that `azurekms://VAULT` names; `None` where none is.
+///
+/// # Errors
+/// `BadUri` for a key, and for what is no vault.
+pub(super) fn vault_of(place: &KeyRef) -> Result<Option<String>, KeyFault> {
+    let rest = match place {
+        KeyRef::Provider { scheme, uri } if scheme == "azurekms" => {
+            uri.split_once("://").map_or("", |(_, rest)| rest)
+        }
+        _ => return Err(KeyFault::NoProvider(place.to_string())),
+    };
+    if rest.is_empty() {
+        return Ok(None);
+    }
+    let named = rest.strip_suffix('/').unwrap_or(rest);
+    vault_host(named).map(Some).ok_or_else(|| KeyFault::BadUri {
+        uri: place.to_string(),
+        why: "a vault is named as azurekms://NAME, or by its whole host".to_owned(),
+    })
 }
 
 /// What a token for the vault is asked for: `https://vault.azure.net`.
@@ -164,6 +195,22 @@ mod tests {
                 .unwrap()
                 .is_hsm()
         );
+    }
+
+    #[test]
+    fn a_vault_is_named_without_a_key() {
+        let vault = |uri: &str| vault_of(&KeyRef::parse(uri).unwrap());
+        let acme = Ok(Some("acme.vault.azure.net".to_owned()));
+        assert_eq!(vault("azurekms://acme"), acme);
+        assert_eq!(vault("azurekms://Acme.vault.azure.net/"), acme);
+        assert_eq!(vault("azurekms://"), Ok(None));
+        for bad in [
+            "azurekms://acme/models",
+            "azurekms:///",
+            "azurekms://a.example.com",
+        ] {
+            assert!(matches!(vault(bad), Err(KeyFault::BadUri { .. })), "{bad}");
+        }
     }
 
     #[test]

@@ -157,6 +157,42 @@ impl Vault {
         }
     }
 
+    /// The names of all keys, whatever their state; `shown` is the vault.
+    pub(super) async fn keys(&self, shown: &str) -> Result<Vec<String>, KeyFault> {
+        let doing = "list the keys of";
+        let mut pages = self
+            .client
+            .list_key_properties(None)
+            .map_err(|e| fault::fault(&e, &self.asked(shown, doing)))?
+            .into_pages();
+        let mut found = Vec::new();
+        loop {
+            let next = std::future::poll_fn(|cx| Pin::new(&mut pages).poll_next(cx));
+            let page = self
+                .within(shown, doing, async {
+                    next.await.map(|page| page?.into_model()).transpose()
+                })
+                .await?;
+            let Some(page) = page else { return Ok(found) };
+            let names = page.value.iter().filter_map(|key| {
+                let (_, name) = key.kid.as_deref()?.rsplit_once("/keys/")?;
+                let fits = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+                let name = name.split('/').next().unwrap_or_default();
+                (!name.is_empty() && name.bytes().all(fits)).then(|| name.to_owned())
+            });
+            found.extend(names);
+            if found.len() > limits::KEYS_LISTED {
+                return Err(KeyFault::Provider {
+                    provider: PROVIDER,
+                    cause: format!(
+                        "{shown} has more than {} keys: name the one that is meant",
+                        limits::KEYS_LISTED
+                    ),
+                });
+            }
+        }
+    }
+
     /// Signs once.
     pub(super) async fn sign(
         &self,

@@ -204,13 +204,23 @@ impl KeyFault {
             Self::BadFile { .. } | Self::BadPublicKey { .. } => {
                 "give a PEM key, or cosign's encrypted private key"
             }
+            Self::Provider { .. } => {
+                "try again; if it stays so, look at this time in the provider's own log, and try the key alone with: obreia doctor keys KEY"
+            }
+            // The two kinds of programs that keys are behind.
+            Self::Plugin { plugin, .. } => match plugin.starts_with("sigstore-kms-") {
+                true => {
+                    "run the plugin by hand to see what it says, check its version and its credentials, and give it longer with timeout in [keys.plugin.NAME]"
+                }
+                false => {
+                    "try the module with its vendor's tool, or pkcs11-tool --module FILE --list-slots; the next use starts it anew"
+                }
+            },
             Self::Unsupported { .. }
             | Self::Unavailable { .. }
-            | Self::Provider { .. }
             | Self::BadName { .. }
             | Self::BadUri { .. }
             | Self::WrongAlgorithm { .. }
-            | Self::Plugin { .. }
             | Self::BadRequest { .. } => return None,
         })
     }

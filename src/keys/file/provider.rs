@@ -36,6 +36,27 @@ impl KeyProvider for FileKeys {
         Box::pin(async { Ok(Vec::new()) })
     }
 
+    fn outlook<'a>(&'a self, key: &'a KeyRef) -> BoxFuture<'a, Result<Vec<Warning>, KeyFault>> {
+        use std::os::unix::fs::PermissionsExt;
+
+        Box::pin(async move {
+            let KeyRef::File(path) = key else {
+                return Err(KeyFault::NoProvider(key.to_string()));
+            };
+            let found = std::fs::metadata(path).map_err(|e| KeyFault::Unavailable {
+                doing: "read",
+                what: path.clone(),
+                cause: e.to_string(),
+            })?;
+            let mode = found.permissions().mode() & 0o777;
+            let told = (mode & 0o077 != 0).then(|| Warning {
+                code: "key-file-open",
+                text: format!("{path} is open to others than its owner (mode {mode:03o})"),
+            });
+            Ok(told.into_iter().collect())
+        })
+    }
+
     fn capabilities(&self) -> Capabilities<'_> {
         Capabilities::default()
     }

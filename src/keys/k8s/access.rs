@@ -7,10 +7,11 @@ use super::kubeconfig::{self, Cluster, User};
 use crate::durable;
 use crate::environment::Environment;
 use crate::http::Options;
-use crate::keys::KeyFault;
 use crate::keys::settings::K8s;
+use crate::keys::{KeyFault, Warning, expiry};
 use crate::limits;
 use crate::secret::Secret;
+use crate::time::Timestamp;
 
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
@@ -123,6 +124,28 @@ fn in_cluster(settings: &K8s, environment: &Environment) -> Result<Access, KeyFa
 }
 
 impl Access {
+    /// What says itself when it ends of what proves who asks.
+    pub(super) fn outlook(&self, now: Timestamp) -> Vec<Warning> {
+        let bearer = self.bearer.as_ref().and_then(|bearer| {
+            let token = bearer.expose().strip_prefix(b"Bearer ")?;
+            expiry::of_jwt(token)
+        });
+        let identity = self.identity.as_ref();
+        let certificate = identity.and_then(|pem| expiry::of_pem(pem.expose()));
+        [
+            ("token-expires", "the token", bearer, expiry::SOON),
+            (
+                "certificate-expires",
+                "the client certificate",
+                certificate,
+                expiry::MONTH,
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(code, what, end, within)| expiry::warning(code, what, end, now, within))
+        .collect()
+    }
+
     /// The connection's settings. A kubeconfig's authority counts alone, as
     /// with kubectl: another's certificate is not the cluster's.
     pub(super) fn options(&self) -> Result<Options, KeyFault> {

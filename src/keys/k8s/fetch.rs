@@ -3,8 +3,8 @@ use serde::Deserialize;
 use super::access::{self, Access};
 use super::{K8sKeys, PROVIDER};
 use crate::http::{Method, Reply, Request};
-use crate::keys::KeyFault;
 use crate::keys::context::from_http;
+use crate::keys::{KeyFault, Warning};
 use crate::limits;
 use crate::reference::KeyRef;
 use crate::secret::Secret;
@@ -81,12 +81,13 @@ impl K8sKeys {
         }
     }
 
-    /// Asks the API server something that everybody may ask.
-    pub(super) async fn ask_version(&self) -> Result<(), KeyFault> {
+    /// Asks the API server something that everybody may ask; what will end of
+    /// what proved who asked.
+    pub(super) async fn ask_version(&self) -> Result<Vec<Warning>, KeyFault> {
         let access = self.access()?;
         let reply = self.get(&access, "/version").await?;
         match reply.status {
-            200 => Ok(()),
+            200 => Ok(access.outlook(self.context.clock.now())),
             _ => Err(refusal(&access, "/version", &reply)),
         }
     }

@@ -108,7 +108,7 @@ impl KeyProvider for K8sKeys {
     }
 
     fn probe(&self) -> BoxFuture<'_, Result<Vec<Warning>, KeyFault>> {
-        Box::pin(async { self.ask_version().await.map(|()| Vec::new()) })
+        Box::pin(self.ask_version())
     }
 
     fn capabilities(&self) -> Capabilities<'_> {

@@ -272,7 +272,7 @@ pub(super) fn object(uri: &Uri) -> Object {
     }
 }
 
-fn fits(name: &TokenName, token: &Token, library: &Library) -> bool {
+pub(super) fn fits(name: &TokenName, token: &Token, library: &Library) -> bool {
     let same = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|w| w == is);
     same(&name.label, &token.label)
         && same(&name.manufacturer, &token.manufacturer)

@@ -1,15 +1,15 @@
 use std::sync::Arc;
 
 use super::known::{Shown, key_ref};
-use super::module::{Module, beside_the_point, object};
+use super::module::{Module, beside_the_point, object, shown};
 use super::pin::Pin;
 use super::place::Named;
 use super::signer::{Held, TokenSigner};
 use super::uri::{Class, Uri};
-use super::wire::{Answer, Ask};
+use super::wire::{Answer, Ask, Token};
 use super::{PROVIDER, Pkcs11Keys, read};
 use crate::keys::{
-    BoxFuture, Capabilities, KeyFault, KeyProvider, KeyReader, Signer, Unlock, Warning,
+    BoxFuture, Capabilities, KeyFault, KeyProvider, KeyReader, Signer, Unlock, Warning, expiry,
 };
 use crate::reference::KeyRef;
 use crate::trust::TrustedKey;
@@ -59,6 +59,7 @@ impl KeyProvider for Pkcs11Keys {
 
     fn probe(&self) -> BoxFuture<'_, Result<Vec<Warning>, KeyFault>> {
         Box::pin(async move {
+            let mut told = Vec::new();
             for place in self.places.all()? {
                 let module = self.module(place);
                 let tokens = async {
@@ -66,11 +67,49 @@ impl KeyProvider for Pkcs11Keys {
                     module.tokens(&child).await
                 };
                 let nothing = Uri::default();
-                tokens
+                let tokens = tokens
                     .await
                     .map_err(|fault| module.about(&nothing).fault(fault))?;
+                told.extend(tokens.iter().filter_map(tries));
             }
-            Ok(Vec::new())
+            Ok(told)
+        })
+    }
+
+    /// Of the private key itself only where its token is logged in to already:
+    /// a PIN is not spent on this.
+    fn outlook<'a>(&'a self, key: &'a KeyRef) -> BoxFuture<'a, Result<Vec<Warning>, KeyFault>> {
+        Box::pin(async move {
+            let (uri, module) = self.named(key, Named::ByOperator)?;
+            let ask = |slot| Ask::Private {
+                slot,
+                object: object(&uri),
+            };
+            let facts = match module.ask(&uri, Pin::NotWanted, ask).await {
+                Ok((_, Answer::Key(facts))) => facts,
+                Ok(_) => return Err(module.about(&uri).fault(beside_the_point())),
+                // It does not show without a login.
+                Err(KeyFault::NoSuchKey(_) | KeyFault::Refused { .. }) => return Ok(Vec::new()),
+                Err(fault) => return Err(fault),
+            };
+            let mut told = Vec::new();
+            if facts.leaves == Some(true) {
+                told.push(Warning {
+                    code: "key-extractable",
+                    text:
+                        "its material may leave the token (CKA_EXTRACTABLE, or not CKA_SENSITIVE)"
+                            .to_owned(),
+                });
+            }
+            let certificate = facts.certificate.as_deref();
+            told.extend(expiry::warning(
+                "certificate-expires",
+                "the certificate that goes with it in the token",
+                certificate.and_then(expiry::of_certificate),
+                self.context.clock.now(),
+                expiry::MONTH,
+            ));
+            Ok(told)
         })
     }
 
@@ -86,6 +125,27 @@ impl KeyProvider for Pkcs11Keys {
             ..Capabilities::default()
         }
     }
+}
+
+/// How many more wrong PINs a token takes, as far as it says.
+fn tries(token: &Token) -> Option<Warning> {
+    let (code, state) = match token {
+        Token { locked: true, .. } => ("pin-locked", "is locked"),
+        Token {
+            final_try: true, ..
+        } => ("pin-last-try", "has one try left"),
+        Token {
+            count_low: true, ..
+        } => (
+            "pin-count-low",
+            "was tried in vain since it was last given rightly",
+        ),
+        _ => return None,
+    };
+    Some(Warning {
+        code,
+        text: format!("the PIN of {} {state}", shown(token)),
+    })
 }
 
 /// Opens a private key: what its token shows of it, and by what to use it.

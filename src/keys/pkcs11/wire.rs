@@ -107,6 +107,8 @@ pub(super) struct Token {
     pub(super) login_required: bool,
     /// The PIN is typed on the token itself.
     pub(super) keypad: bool,
+    /// A wrong PIN was tried since the last right one.
+    pub(super) count_low: bool,
     pub(super) final_try: bool,
     pub(super) locked: bool,
     /// This process is logged in.
@@ -122,6 +124,9 @@ pub(super) struct Facts {
     pub(super) id: Vec<u8>,
     /// `CKA_SIGN`, where it is a private key that has it.
     pub(super) signs: Option<bool>,
+    /// Whether the material may leave the token: `CKA_EXTRACTABLE`, and not
+    /// `CKA_SENSITIVE`; of a private key that says so.
+    pub(super) leaves: Option<bool>,
     /// `CKA_ALWAYS_AUTHENTICATE`
     pub(super) asks_each_time: bool,
     /// `CKA_PUBLIC_KEY_INFO`

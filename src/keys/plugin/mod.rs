@@ -272,9 +272,14 @@ impl DescribeKey for PluginKeys {
         Box::pin(async move { Ok(described(self.public(key).await?)) })
     }
 
-    /// The protocol cannot list: nothing is listed.
+    /// The protocol cannot list.
     fn list(&self) -> BoxFuture<'_, Result<Vec<Described>, KeyFault>> {
-        Box::pin(async { Ok(Vec::new()) })
+        Box::pin(async {
+            Err(KeyFault::Unsupported {
+                provider: PROVIDER,
+                what: "listed",
+            })
+        })
     }
 }
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Notices;
-use crate::environment::Environment;
+use crate::environment::{Environment, SecretSource};
 
 pub use aws::Aws;
 pub use azure::{Azure, AzureLogin};
@@ -101,6 +101,20 @@ impl Keys {
         self.k8s = self.k8s.placed_in(base);
         self.vault = self.vault.placed_in(base);
         self
+    }
+
+    /// Where the secrets are that are named here, with the key of each.
+    pub fn secrets(&self) -> Vec<(String, SecretSource)> {
+        let mut found = self.vault.secrets();
+        if let Some(secret) = &self.azure.client_secret {
+            found.push(("keys.azure.client_secret".to_owned(), secret.clone()));
+        }
+        for (name, module) in &self.pkcs11.modules {
+            if let Some(pin) = &module.pin {
+                found.push((format!("keys.pkcs11.modules.{name}.pin"), pin.clone()));
+            }
+        }
+        found
     }
 
     /// The same, with rules that name their line in `file`, which holds `text`.

@@ -115,6 +115,33 @@ impl<'de> Deserialize<'de> for RsaScheme {
 }
 
 impl Vault {
+    /// Where its secrets are, with the key of each.
+    pub(super) fn secrets(&self) -> Vec<(String, SecretSource)> {
+        let client = self
+            .client
+            .as_ref()
+            .map(|client| ("client.key", &client.key));
+        let auth = match &self.auth {
+            None | Some(VaultAuth::Cert { .. }) => Vec::new(),
+            Some(VaultAuth::Token { token }) => vec![("auth.token", token)],
+            Some(VaultAuth::AppRole {
+                role_id, secret_id, ..
+            }) => {
+                let mut both = vec![("auth.role_id", role_id)];
+                both.extend(secret_id.as_ref().map(|id| ("auth.secret_id", id)));
+                both
+            }
+            Some(VaultAuth::Jwt { jwt, .. }) => vec![("auth.jwt", jwt)],
+            Some(VaultAuth::Kubernetes { jwt, .. }) => {
+                let jwt = jwt.as_ref().map(|jwt| ("auth.jwt", jwt));
+                jwt.into_iter().collect()
+            }
+        };
+        let all = client.into_iter().chain(auth);
+        all.map(|(key, source)| (format!("keys.vault.{key}"), source.clone()))
+            .collect()
+    }
+
     /// The same, with relative files taken from `base`.
     pub(super) fn placed_in(mut self, base: &Path) -> Self {
         self.ca = self.ca.map(|ca| base.join(ca));

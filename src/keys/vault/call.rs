@@ -1,6 +1,7 @@
 //! One call: the token in its header, a login anew where it ran out, and
 //! refusals as faults.
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -12,8 +13,8 @@ use super::session::Held;
 use super::{PROVIDER, Vaults};
 use crate::canon;
 use crate::http::{Method, Reply, Request};
-use crate::keys::KeyFault;
 use crate::keys::context::from_http;
+use crate::keys::{KeyFault, provenance};
 use crate::limits;
 use crate::secret::Secret;
 
@@ -47,7 +48,16 @@ impl Vaults {
                 body: call.body.as_ref(),
                 repeatable: call.repeatable,
             };
+            // What only looks, before or after, is not the operation itself.
+            let acts = call.method != Method::Get;
+            if acts {
+                // Whatever becomes of this attempt, an earlier one's id is not its.
+                provenance::note(None);
+            }
             let reply = server.send(&sent).await?;
+            if acts {
+                provenance::note(request_id(&reply.body).as_deref());
+            }
             if (200..300).contains(&reply.status) {
                 return Ok(reply.body);
             }
@@ -76,6 +86,17 @@ impl Vaults {
         let body = self.call(call).await?;
         canon::parse_as(&body, limits::KEY_SERVICE).map_err(|e| Refusal::garbled(&e.to_string()))
     }
+}
+
+/// By which the server's own audit log knows the request; errors have none.
+fn request_id(body: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Answer {
+        request_id: Option<String>,
+    }
+    canon::parse_as::<Answer>(body, limits::KEY_SERVICE)
+        .ok()?
+        .request_id
 }
 
 struct Sent<'a> {

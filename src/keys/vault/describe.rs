@@ -19,7 +19,12 @@ impl DescribeKey for VaultKeys {
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<Described>, KeyFault>> {
-        Box::pin(self.0.list())
+        Box::pin(async move { self.0.list(&Name::any(SCHEMES[0])).await })
+    }
+
+    /// `openbao://MOUNT/`, and `?namespace=…`.
+    fn list_in<'a>(&'a self, place: &'a KeyRef) -> BoxFuture<'a, Result<Vec<Described>, KeyFault>> {
+        Box::pin(async move { self.0.list(&Name::of_mount(place)?).await })
     }
 }
 
@@ -40,14 +45,14 @@ impl Vaults {
         shown.described(known.id, name.shown.clone())
     }
 
-    /// The signing keys of the default mount.
-    async fn list(&self) -> Result<Vec<Described>, KeyFault> {
+    /// The signing keys of one mount.
+    async fn list(&self, mount: &Name) -> Result<Vec<Described>, KeyFault> {
         let call = Call {
             method: Method::Get,
             path: "keys?list=true".to_owned(),
             body: None,
             repeatable: true,
-            key: &Name::any(SCHEMES[0]),
+            key: mount,
         };
         let names = match self.ask::<Answer>(&call).await {
             Ok(answer) => answer.data.keys,
@@ -68,11 +73,7 @@ impl Vaults {
         let mut keys = Vec::new();
         // What ends with a slash is a folder, which no key can be named by.
         for name in names.iter().filter(|name| is_name(name)) {
-            let key = KeyRef::Provider {
-                scheme: SCHEMES[0].to_owned(),
-                uri: format!("{}://{name}", SCHEMES[0]),
-            };
-            let name = Name::parse(&key)?;
+            let name = Name::parse(&mount.in_it(name))?;
             match self.look(&name).await {
                 Ok(shown) => keys.push(self.described(&name, &shown)?),
                 // No key to sign with, or gone by now.

@@ -12,10 +12,11 @@ use super::server::{Server, missing};
 use super::session::Lease;
 use crate::canon;
 use crate::environment::{Environment, SecretSource};
-use crate::http::{Method, Reply};
-use crate::keys::{KeyFault, VaultAuth};
+use crate::http::{Method, Reply, blot};
+use crate::keys::{KeyFault, VaultAuth, Warning, expiry};
 use crate::limits;
 use crate::secret::Secret;
+use crate::time::Timestamp;
 
 /// Where Kubernetes puts a pod's token.
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
@@ -112,6 +113,7 @@ impl Login {
             } => (how, mount, role, secrets),
         };
         let mut body = serde_json::Map::new();
+        let mut sent = Vec::new();
         if let Some(role) = role {
             // The certificate method calls its role a name.
             let field = if *how == "cert" { "name" } else { "role" };
@@ -122,12 +124,15 @@ impl Login {
             let text = std::str::from_utf8(secret.expose())
                 .map_err(|_| missing(&format!("the {field} for the {how} login is not text")))?;
             body.insert((*field).to_owned(), json!(text));
+            sent.push(secret);
         }
         if !is_path(mount) {
             return Err(missing("keys.vault.auth.mount is not a path"));
         }
         let path = format!("auth/{mount}/login");
-        let reply = server.post(&path, None, &Value::Object(body)).await?;
+        let mut reply = server.post(&path, None, &Value::Object(body)).await?;
+        // No server should say it again; what one says of it is not passed on.
+        reply.body = blot(reply.body, &sent.iter().collect::<Vec<_>>());
         if !(200..300).contains(&reply.status) {
             return Err(refused(server, how, &path, &reply));
         }
@@ -141,6 +146,21 @@ impl Login {
         }
         let lease = Lease::new(auth.lease_duration, auth.renewable);
         Ok((checked(Secret::from(auth.client_token), how)?, lease))
+    }
+
+    /// What is logged in with, where it says itself when it ends. One that
+    /// cannot be read is told when it is needed.
+    pub(super) fn outlook(&self, now: Timestamp) -> Vec<Warning> {
+        let Way::Method { secrets, .. } = &self.way else {
+            return Vec::new();
+        };
+        let ends = secrets.iter().filter_map(|(field, source)| {
+            let secret = self.fetch(field, source).ok()?;
+            let end = expiry::of_jwt(secret.expose());
+            let what = format!("the {field} that is logged in with");
+            expiry::warning("token-expires", &what, end, now, expiry::SOON)
+        });
+        ends.collect()
     }
 
     fn fetch(&self, what: &str, source: &SecretSource) -> Result<Secret, KeyFault> {
@@ -215,8 +235,15 @@ pub(super) async fn renew(server: &Server, token: &Secret) -> Result<Lease, KeyF
     Ok(Lease::new(auth.lease_duration, auth.renewable))
 }
 
-/// How long a token is good; `Login` where it is not, or may not ask.
-pub(super) async fn look_up(server: &Server, token: &Secret) -> Result<Lease, KeyFault> {
+/// What the server says of a token.
+pub(super) struct LookedUp {
+    pub(super) lease: Lease,
+    /// It may do everything.
+    pub(super) is_root: bool,
+}
+
+/// What a token is good for, and how long; `Login` where it is not, or may not ask.
+pub(super) async fn look_up(server: &Server, token: &Secret) -> Result<LookedUp, KeyFault> {
     #[derive(Deserialize)]
     struct Answer {
         data: Data,
@@ -227,6 +254,8 @@ pub(super) async fn look_up(server: &Server, token: &Secret) -> Result<Lease, Ke
         ttl: i64,
         #[serde(default)]
         renewable: bool,
+        #[serde(default)]
+        policies: Option<Vec<String>>,
     }
     let path = "auth/token/lookup-self";
     let reply = server
@@ -238,7 +267,11 @@ pub(super) async fn look_up(server: &Server, token: &Secret) -> Result<Lease, Ke
     let body = Secret::new(reply.body);
     let answer: Answer = canon::parse_as(body.expose(), limits::KEY_SERVICE)
         .map_err(|e| Refusal::garbled(&e.to_string()))?;
-    Ok(Lease::new(answer.data.ttl, answer.data.renewable))
+    let policies = answer.data.policies.unwrap_or_default();
+    Ok(LookedUp {
+        lease: Lease::new(answer.data.ttl, answer.data.renewable),
+        is_root: policies.iter().any(|policy| policy == "root"),
+    })
 }
 
 #[derive(Deserialize)]

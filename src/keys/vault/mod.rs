@@ -203,7 +203,21 @@ impl Vaults {
             Err(KeyFault::Throttled { .. }) => return Err(server.unhealthy(429)),
             Err(fault) => return Err(fault),
         }
-        server.session.outlook(server).await
+        let mut told = server.session.outlook(server).await?;
+        told.extend(server.certificates()?);
+        Ok(told)
+    }
+
+    /// What the server shows of the key now, which is noted too.
+    async fn outlook(&self, key: &KeyRef) -> Result<Vec<Warning>, KeyFault> {
+        let name = Name::parse(key)?;
+        let read = self.read(&name).await?;
+        let shown = read.shown(&name, self.rsa(&name))?;
+        if shown.state == KeyState::Disabled {
+            return Err(KeyFault::Disabled(name.shown));
+        }
+        self.remember(&name, &shown)?;
+        Ok(read.outlook())
     }
 
     async fn open(self: &Arc<Self>, key: &KeyRef) -> Result<Box<dyn Signer>, KeyFault> {
@@ -280,6 +294,10 @@ impl KeyProvider for VaultKeys {
 
     fn probe(&self) -> BoxFuture<'_, Result<Vec<Warning>, KeyFault>> {
         Box::pin(self.0.probe())
+    }
+
+    fn outlook<'a>(&'a self, key: &'a KeyRef) -> BoxFuture<'a, Result<Vec<Warning>, KeyFault>> {
+        Box::pin(self.0.outlook(key))
     }
 
     fn capabilities(&self) -> Capabilities<'_> {

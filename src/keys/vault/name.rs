@@ -99,6 +99,60 @@ impl Name {
         }
     }
 
+    /// The mount that `openbao://MOUNT/[?namespace=…]` names; without `MOUNT/`
+    /// the default one.
+    pub(super) fn of_mount(place: &KeyRef) -> Result<Self, KeyFault> {
+        let bad = || KeyFault::BadUri {
+            uri: place.to_string(),
+            why: "a mount is named as openbao://MOUNT/, the default one as openbao://".to_owned(),
+        };
+        let KeyRef::Provider { scheme, uri } = place else {
+            return Err(KeyFault::NoProvider(place.to_string()));
+        };
+        let (_, rest) = uri.split_once("://").ok_or_else(bad)?;
+        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+        if !(path.is_empty() || path.ends_with('/')) {
+            return Err(bad());
+        }
+        let query = match query {
+            "" => String::new(),
+            query => format!("?{query}"),
+        };
+        // What stands there is read as it is for keys.
+        let any = Self::parse(&KeyRef::Provider {
+            scheme: scheme.clone(),
+            uri: format!("{scheme}://{path}any{query}"),
+        })?;
+        if any.version.is_some() || any.rsa.is_some() {
+            return Err(bad());
+        }
+        Ok(Self {
+            shown: place.to_string(),
+            key: place.clone(),
+            name: String::new(),
+            ..any
+        })
+    }
+
+    /// The key of that name in this mount.
+    pub(super) fn in_it(&self, name: &str) -> KeyRef {
+        let KeyRef::Provider { scheme, .. } = &self.key else {
+            return self.key.clone();
+        };
+        let mount = match &self.mount {
+            Some(mount) => format!("{mount}/"),
+            None => String::new(),
+        };
+        let namespace = match &self.namespace {
+            Some(namespace) => format!("?namespace={namespace}"),
+            None => String::new(),
+        };
+        KeyRef::Provider {
+            scheme: scheme.clone(),
+            uri: format!("{scheme}://{mount}{name}{namespace}"),
+        }
+    }
+
     /// As shown, with the version that was asked for.
     pub(super) fn with_version(&self) -> String {
         match self.version {
@@ -149,6 +203,30 @@ mod tests {
         assert_eq!(name.namespace.as_deref(), Some("a/b"));
         assert!(name.with_version().ends_with(" version 3"));
         assert!(!name.shown.contains("version"));
+    }
+
+    #[test]
+    fn a_mount_is_named_without_a_key() {
+        let mount = |uri: &str| Name::of_mount(&KeyRef::parse(uri).unwrap());
+        let any = mount("openbao://").unwrap();
+        assert_eq!((any.mount.clone(), any.namespace.clone()), (None, None));
+        assert_eq!(any.in_it("k").to_string(), "openbao://k");
+        let team = mount("hashivault://team/transit/?namespace=a/b").unwrap();
+        assert_eq!(team.mount.as_deref(), Some("team/transit"));
+        let key = team.in_it("k").to_string();
+        assert_eq!(key, "hashivault://team/transit/k?namespace=a/b");
+        assert_eq!(read(&key).unwrap().namespace.as_deref(), Some("a/b"));
+        for bad in [
+            "openbao://k",
+            "openbao://../",
+            "openbao://a//",
+            "openbao:///",
+            "openbao://a/?version=1",
+            "openbao://a/?scheme=rsa-pss-sha256",
+            "openbao://a/?x=1",
+        ] {
+            assert!(matches!(mount(bad), Err(KeyFault::BadUri { .. })), "{bad}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Where the server is and how it is reached.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::durable;
 use crate::environment::Environment;
 use crate::http::{self, Client, Options};
 use crate::keys::context::{Context, from_http};
-use crate::keys::{KeyFault, Vault};
+use crate::keys::{KeyFault, Vault, Warning, expiry};
 use crate::limits;
 use crate::secret::Secret;
 
@@ -95,6 +95,37 @@ impl Server {
         let options = options(&self.settings, &self.context.environment)?;
         let client = self.context.http(PROVIDER, options)?;
         Ok(self.client.get_or_init(|| client))
+    }
+
+    /// What will end of the certificates that the connection is made with.
+    pub(super) fn certificates(&self) -> Result<Vec<Warning>, KeyFault> {
+        let environment = &self.context.environment;
+        let named = |set: Option<&PathBuf>, variable| {
+            let file = set.cloned();
+            file.or_else(|| either(environment, variable).map(Into::into))
+        };
+        let client = self.settings.client.as_ref().map(|c| &c.certificate);
+        let now = self.context.clock.now();
+        let mut told = Vec::new();
+        for (what, file) in [
+            (
+                "authority's certificate",
+                named(self.settings.ca.as_ref(), "CACERT"),
+            ),
+            ("client certificate", named(client, "CLIENT_CERT")),
+        ] {
+            let Some(file) = file else { continue };
+            let end = expiry::of_pem(&read(&file)?);
+            let what = format!("the {what} {}", file.display());
+            told.extend(expiry::warning(
+                "certificate-expires",
+                &what,
+                end,
+                now,
+                expiry::MONTH,
+            ));
+        }
+        Ok(told)
     }
 
     /// The mount that `key` is in.

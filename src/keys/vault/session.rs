@@ -8,6 +8,7 @@ use super::login::{self, Login};
 use super::refusal::doubts_the_token;
 use super::server::Server;
 use crate::keys::context::Context;
+use crate::keys::expiry::SOON;
 use crate::keys::{KeyFault, VaultAuth, Warning};
 use crate::secret::Secret;
 use crate::time::{Clock, Timestamp};
@@ -15,9 +16,6 @@ use crate::time::{Clock, Timestamp};
 /// After how long it is asked for how long a given token is good, in seconds:
 /// a process that signs once and ends does not need to know.
 const LOOK_AFTER: i64 = 60;
-
-/// A token that ends within so many seconds is worth a word: a week.
-const SOON: i64 = 7 * 24 * 3_600;
 
 /// A token in use.
 #[derive(Clone)]
@@ -105,7 +103,7 @@ impl Session {
             Due::LookUp => Held {
                 lease: login::look_up(server, &current.token)
                     .await
-                    .unwrap_or(Lease::Settled),
+                    .map_or(Lease::Settled, |token| token.lease),
                 since: self.clock.now(),
                 ..current
             },
@@ -118,26 +116,38 @@ impl Session {
     /// What will become of a given token; one that was logged in for is
     /// replaced when it ends.
     pub(super) async fn outlook(&self, server: &Server) -> Result<Vec<Warning>, KeyFault> {
+        let mut told = self.login.outlook(self.clock.now());
         let held = self.token(server).await?;
-        if !self.login.is_given() {
-            return Ok(Vec::new());
-        }
-        let seconds = match login::look_up(server, &held.token).await {
-            Ok(Lease::Renewable(seconds) | Lease::Fixed(seconds)) => seconds,
-            Ok(Lease::Settled | Lease::Unknown) => return Ok(Vec::new()),
+        let token = match login::look_up(server, &held.token).await {
+            Ok(token) => token,
             // A token may do its work and not look itself up.
             Err(KeyFault::Login { cause, .. }) if !doubts_the_token(&cause) => {
-                return Ok(Vec::new());
+                return Ok(told);
             }
             Err(fault) => return Err(fault),
         };
-        if seconds > SOON {
-            return Ok(Vec::new());
+        if token.is_root {
+            told.push(Warning {
+                code: "token-root",
+                text: "the token is a root token".to_owned(),
+            });
         }
-        Ok(vec![Warning {
-            code: "token-expires",
-            text: format!("the token is good for {seconds} s more"),
-        }])
+        // One that was logged in for is had anew when it ends.
+        if !self.login.is_given() {
+            return Ok(told);
+        }
+        let (seconds, how) = match token.lease {
+            Lease::Renewable(seconds) => (seconds, "and can be renewed"),
+            Lease::Fixed(seconds) => (seconds, "and cannot be renewed"),
+            Lease::Settled | Lease::Unknown => return Ok(told),
+        };
+        if seconds <= SOON {
+            told.push(Warning {
+                code: "token-expires",
+                text: format!("the token is good for {seconds} s more, {how}"),
+            });
+        }
+        Ok(told)
     }
 
     /// Whether there is another token now than the one that was refused.

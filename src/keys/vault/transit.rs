@@ -13,7 +13,7 @@ use super::refusal::{Refusal, derived};
 use crate::crypto::{KeyKind, PublicKey, Scheme};
 use crate::custody::KeyState;
 use crate::keys::known::{Known, KnownVersion};
-use crate::keys::{Described, DescribedVersion, KeyFault};
+use crate::keys::{Described, DescribedVersion, KeyFault, Warning};
 use crate::time::Timestamp;
 use crate::trust::VersionState;
 
@@ -42,6 +42,12 @@ pub(super) struct Key {
     supports_signing: bool,
     #[serde(default)]
     supports_encryption: bool,
+    #[serde(default)]
+    exportable: bool,
+    #[serde(default)]
+    allow_plaintext_backup: bool,
+    #[serde(default)]
+    deletion_allowed: bool,
     pub(super) latest_version: u32,
     #[serde(default)]
     pub(super) min_decryption_version: u32,
@@ -73,6 +79,28 @@ pub(super) struct ShownVersion {
 }
 
 impl Key {
+    /// What may become of the key, as it is set up.
+    pub(super) fn outlook(&self) -> Vec<Warning> {
+        let mut told = Vec::new();
+        if self.exportable || self.allow_plaintext_backup {
+            let by = match self.exportable {
+                true => "exportable",
+                false => "allow_plaintext_backup",
+            };
+            told.push(Warning {
+                code: "key-extractable",
+                text: format!("its private key may leave the server ({by} is set)"),
+            });
+        }
+        if self.deletion_allowed {
+            told.push(Warning {
+                code: "deletion-allowed",
+                text: "it may be deleted for good at any time (deletion_allowed is set)".to_owned(),
+            });
+        }
+        told
+    }
+
     /// The versions that still verify; `rsa` is the scheme of RSA keys.
     ///
     /// # Errors

@@ -279,6 +279,18 @@ impl Document {
         &self.tree
     }
 
+    /// The public keys that stand in the document itself.
+    pub fn held_keys(&self) -> impl Iterator<Item = &TrustedKey> {
+        let keys = self
+            .authorities
+            .iter()
+            .flat_map(|authority| &authority.keys);
+        keys.filter_map(|key| match key {
+            KeySource::Public(key) => Some(key.as_ref()),
+            KeySource::Reference { .. } => None,
+        })
+    }
+
     /// What has to be fetched before it can be compiled, each once, sorted.
     pub fn wants(&self) -> Vec<Want> {
         let keys = self.authorities.iter().flat_map(|a| &a.keys);

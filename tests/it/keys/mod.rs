@@ -8,6 +8,7 @@ mod codes;
 mod commands;
 mod crash;
 mod damage;
+mod doctor;
 mod env;
 mod front;
 mod interop;
@@ -16,6 +17,7 @@ mod k8s;
 mod killed;
 mod pkcs11;
 mod plugin;
+mod secrets;
 #[cfg(feature = "azure")]
 mod standin;
 mod together;

@@ -29,6 +29,15 @@ impl Held {
                 made_with: None,
             };
             let mut facts = private_facts(session, handle)?;
+            let says = |attribute| flag(session, handle, attribute);
+            facts.leaves = match (
+                says(AttributeType::Extractable),
+                says(AttributeType::Sensitive),
+            ) {
+                (Some(true), _) | (_, Some(false)) => Some(true),
+                (Some(false), Some(true)) => Some(false),
+                _ => None,
+            };
             facts.key = self.number(key)?;
             Ok(facts)
         })
@@ -126,6 +135,7 @@ fn facts(session: &Session, object: ObjectHandle) -> Result<Facts, Trouble> {
         label: bytes(session, object, AttributeType::Label).unwrap_or_default(),
         id: bytes(session, object, AttributeType::Id).unwrap_or_default(),
         signs: flag(session, object, AttributeType::Sign),
+        leaves: None,
         asks_each_time: flag(session, object, AttributeType::AlwaysAuthenticate) == Some(true),
         spki: part(true, AttributeType::PublicKeyInfo),
         family,

@@ -136,6 +136,7 @@ impl Held {
                 serial: info.serial_number().to_owned(),
                 login_required: info.login_required(),
                 keypad: info.protected_authentication_path(),
+                count_low: info.user_pin_count_low(),
                 final_try: info.user_pin_final_try(),
                 locked: info.user_pin_locked(),
                 logged_in: self.is_logged_in(slot.id()),

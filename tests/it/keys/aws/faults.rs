@@ -58,27 +58,6 @@ fn a_refusal_names_the_right_that_is_missing_and_the_request() {
         .says("00000000-0000");
 }
 
-/// AWS repeats the request's headers where its signature does not fit.
-#[test]
-fn a_session_token_that_aws_repeats_is_not_repeated() {
-    let case = Case::new();
-    let message = "The Canonical String: x-amz-security-token:THE-SESSION-TOKEN";
-    let fault = Fault::Error(400, "InvalidSignatureException", message);
-    case.server.fail("Sign", [fault]);
-    let out = case
-        .obreia(&["sign", "f", "--key", KEY, "-v", "-o", "json"])
-        .env("AWS_SESSION_TOKEN", "THE-SESSION-TOKEN")
-        .run();
-    refused(&out, 5, "kms-login");
-    let calls = case.server.calls();
-    assert_eq!(
-        calls[2].headers["x-amz-security-token"],
-        "THE-SESSION-TOKEN"
-    );
-    out.stdout_lacks("THE-SESSION-TOKEN")
-        .stderr_lacks("THE-SESSION-TOKEN");
-}
-
 #[test]
 fn a_key_that_does_nothing_is_refused_before_it_is_asked_to_sign() {
     for (state, exit, code) in [

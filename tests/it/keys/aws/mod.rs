@@ -14,22 +14,23 @@ mod using;
 
 use held::Kind;
 use serde_json::Value;
-use stand_in::{ACCESS_KEY, REGION, SECRET_KEY, StandIn};
+use stand_in::REGION;
+pub(super) use stand_in::{ACCESS_KEY, Fault, SECRET_KEY, StandIn};
 
 use super::place;
 use crate::harness::{Obreia, Output, Scratch};
 
-const KEY: &str = "awskms:///alias/k";
+pub(super) const KEY: &str = "awskms:///alias/k";
 
 /// A stand-in with a P-256 key `alias/k`, and a folder with a state and a file `f`.
-struct Case {
-    server: StandIn,
-    scratch: Scratch,
-    arn: String,
+pub(super) struct Case {
+    pub(super) server: StandIn,
+    pub(super) scratch: Scratch,
+    pub(super) arn: String,
 }
 
 impl Case {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::of(StandIn::start(), Kind::P256)
     }
 
@@ -45,14 +46,14 @@ impl Case {
     }
 
     /// The binary, with what AWS' users have in their environment.
-    fn obreia(&self, args: &[&str]) -> Obreia {
+    pub(super) fn obreia(&self, args: &[&str]) -> Obreia {
         self.anonymous(args)
             .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
             .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
     }
 
     /// The same without credentials.
-    fn anonymous(&self, args: &[&str]) -> Obreia {
+    pub(super) fn anonymous(&self, args: &[&str]) -> Obreia {
         self.scratch
             .obreia()
             .env("AWS_REGION", REGION)
@@ -61,11 +62,11 @@ impl Case {
             .args(args)
     }
 
-    fn run(&self, args: &[&str]) -> Output {
+    pub(super) fn run(&self, args: &[&str]) -> Output {
         self.obreia(args).run()
     }
 
-    fn sign(&self, key: &str) -> Output {
+    pub(super) fn sign(&self, key: &str) -> Output {
         self.run(&["sign", "f", "--key", key, "--force", "-o", "json"])
     }
 

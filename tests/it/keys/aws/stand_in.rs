@@ -188,6 +188,11 @@ impl StandIn {
         self.state().faults.push(faults);
     }
 
+    /// Forgets the faults that were not met.
+    pub(crate) fn spend(&self) {
+        self.state().faults.clear();
+    }
+
     pub(crate) fn calls(&self) -> Vec<Call> {
         self.state().calls.clone()
     }

@@ -10,12 +10,13 @@ use obreia::crypto::KeyKind;
 use super::{obreia, standin};
 use crate::harness::{Obreia, Output, Scratch};
 use crate::interop::cosign_verifies;
-use vault::{CLIENT, SECRET, TENANT, Vault};
+use vault::{CLIENT, TENANT};
+pub(super) use vault::{SECRET, Vault};
 
-const KEY: &str = "azurekms://acme/models";
+pub(super) const KEY: &str = "azurekms://acme/models";
 
 /// A configured folder with something to sign.
-fn place(vault: &Vault) -> Scratch {
+pub(super) fn place(vault: &Vault) -> Scratch {
     let scratch = super::place();
     let mut config = scratch.read_text("obreia.toml");
     config.push_str(&vault.settings());
@@ -24,7 +25,7 @@ fn place(vault: &Vault) -> Scratch {
     scratch
 }
 
-fn with(scratch: &Scratch, args: &[&str]) -> Obreia {
+pub(super) fn with(scratch: &Scratch, args: &[&str]) -> Obreia {
     obreia(scratch, args)
         .env("AZURE_TENANT_ID", TENANT)
         .env("AZURE_CLIENT_ID", CLIENT)

@@ -148,11 +148,21 @@ impl State {
     }
 
     fn answer(&mut self, operation: &str, path: &BTreeMap<String, String>, body: &Value) -> Answer {
-        let key = path["key-name"].clone();
         if self.forbidden.contains(&operation) {
             let message = "Caller is not authorized to perform action on resource.";
             return error(403, "Forbidden", Some("ForbiddenByRbac"), message);
         }
+        if operation == "GetKeys" {
+            let newest = self.keys.iter().filter_map(|(name, versions)| {
+                let attributes = attributes(versions.last()?);
+                Some(
+                    json!({"kid": format!("https://{HOST}/keys/{name}"), "attributes": attributes}),
+                )
+            });
+            let list: Vec<Value> = newest.collect();
+            return Answer::Json(200, json!({"value": list, "nextLink": null}));
+        }
+        let key = path["key-name"].clone();
         if operation == "GetDeletedKey" {
             return if self.deleted.contains(&key) {
                 Answer::Json(

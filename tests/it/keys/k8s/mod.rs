@@ -10,9 +10,9 @@ use serde_json::json;
 use super::{place, records};
 use crate::harness::{Obreia, Scratch, peer, testdata};
 use crate::interop::cosign_verifies;
-use server::{Server, TOKEN};
+pub(super) use server::{Server, TOKEN};
 
-const KEY: &str = "k8s://ci/signer";
+pub(super) const KEY: &str = "k8s://ci/signer";
 const PATH: &str = "/api/v1/namespaces/ci/secrets/signer";
 
 /// A cluster's authority, its server's certificate and a client's, as `openssl`
@@ -60,7 +60,7 @@ fn secret() -> serde_json::Value {
 }
 
 /// A keystore's folder with a file to sign, the certificates, and a running server.
-fn cluster(certificate: &str) -> (Scratch, Server) {
+pub(super) fn cluster(certificate: &str) -> (Scratch, Server) {
     let scratch = place();
     scratch.write("f", "some bytes");
     certificates(&scratch);
@@ -68,7 +68,7 @@ fn cluster(certificate: &str) -> (Scratch, Server) {
     (scratch, server)
 }
 
-fn kubeconfig(scratch: &Scratch, server: &Server, authority: &str, user: &str) {
+pub(super) fn kubeconfig(scratch: &Scratch, server: &Server, authority: &str, user: &str) {
     let text = format!(
         "current-context: here\n\
          contexts: [{{name: here, context: {{cluster: c, user: u}}}}]\n\
@@ -79,7 +79,7 @@ fn kubeconfig(scratch: &Scratch, server: &Server, authority: &str, user: &str) {
     scratch.write("kubeconfig", text);
 }
 
-fn with(scratch: &Scratch, args: &[&str]) -> Obreia {
+pub(super) fn with(scratch: &Scratch, args: &[&str]) -> Obreia {
     scratch
         .obreia()
         .env("KUBECONFIG", scratch.join("kubeconfig"))

@@ -15,18 +15,18 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection};
 use serde_json::{Value, json};
 
-pub(super) const TOKEN: &str = "let-me-in";
+pub(crate) const TOKEN: &str = "let-me-in";
 
 /// Serves until the test's process ends; each connection has a thread.
-pub(super) struct Server {
-    pub(super) address: String,
+pub(crate) struct Server {
+    pub(crate) address: String,
     /// Paths of those who proved who they are.
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
     /// With `CERTIFICATE.pem` and `.key` of a folder, and `ca.pem` beside them.
-    pub(super) fn start(folder: &Path, certificate: &str, path: &str, secret: &Value) -> Self {
+    pub(crate) fn start(folder: &Path, certificate: &str, path: &str, secret: &Value) -> Self {
         let config = Arc::new(config(folder, certificate));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = Self {
@@ -48,7 +48,7 @@ impl Server {
     }
 
     /// What was asked for since the last look.
-    pub(super) fn asked(&self) -> Vec<String> {
+    pub(crate) fn asked(&self) -> Vec<String> {
         std::mem::take(&mut self.asked.lock().unwrap())
     }
 }
@@ -111,9 +111,15 @@ fn serve(
         asked.lock().unwrap().push(wanted.clone());
         match wanted.rsplit('/').next() {
             _ if wanted == path => (200, secret.to_owned()),
+            _ if wanted == "/version" => (200, json!({"major": "1"}).to_string()),
             Some("forbidden") => status(
                 403,
                 "secrets \"forbidden\" is forbidden: User cannot get resource",
+            ),
+            Some("echo") => status(403, &format!("who is {TOKEN}?")),
+            Some("garbage") => (
+                200,
+                format!("{{\"kind\": \"{TOKEN}\", \"data\": \"{TOKEN}\"}}"),
             ),
             _ => status(404, "secrets not found"),
         }

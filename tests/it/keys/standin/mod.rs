@@ -2,7 +2,7 @@
 //! held against what the vendor published of the API, and faults on demand.
 
 mod description;
-mod server;
+pub(crate) mod server;
 
 pub(crate) use description::Description;
 pub(crate) use server::{Answer, Call, Server};

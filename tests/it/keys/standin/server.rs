@@ -33,6 +33,9 @@ impl Call {
     }
 }
 
+/// By which the service says that it knows every request.
+pub(crate) const REQUEST: &str = "5e77ed00-0000-4000-8000-00000000a24e";
+
 /// What is answered.
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
@@ -217,7 +220,7 @@ fn write(stream: &TcpStream, answer: Answer) {
         Answer::Cut | Answer::Changed(_) | Answer::Slow(_) => return,
     };
     let mut head = format!(
-        "HTTP/1.1 {status} Said\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n",
+        "HTTP/1.1 {status} Said\r\ncontent-type: application/json\r\nconnection: close\r\nx-ms-request-id: {REQUEST}\r\ncontent-length: {}\r\n",
         body.len()
     );
     for (name, value) in headers {

@@ -18,14 +18,14 @@ pub(super) use between::{Act, Between};
 
 /// The one server of these tests, which no test seals or stops; `None` in a
 /// quick run.
-fn server() -> Option<&'static Bao> {
+pub(super) fn server() -> Option<&'static Bao> {
     static SERVER: OnceLock<Option<Bao>> = OnceLock::new();
     let bao = peer("bao")?;
     SERVER.get_or_init(|| Some(Bao::dev(&bao))).as_ref()
 }
 
 /// The binary, told of a server as Vault's own tools are.
-fn with(scratch: &Scratch, address: &str, token: &str, args: &[&str]) -> Obreia {
+pub(super) fn with(scratch: &Scratch, address: &str, token: &str, args: &[&str]) -> Obreia {
     super::obreia(scratch, args)
         .env("VAULT_ADDR", address)
         .env("VAULT_TOKEN", token)
@@ -36,7 +36,7 @@ fn run(scratch: &Scratch, address: &str, args: &[&str]) -> Output {
 }
 
 /// What the documentation tells operators to grant.
-fn policy(key: &str) -> String {
+pub(super) fn policy(key: &str) -> String {
     format!(
         "path \"transit/keys/{key}\" {{ capabilities = [\"read\"] }}\n\
          path \"transit/sign/{key}\" {{ capabilities = [\"update\"] }}\n\

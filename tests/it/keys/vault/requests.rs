@@ -1,7 +1,6 @@
-//! How often the server is asked, and what of it is seen afterwards.
+//! How often the server is asked.
 
-use super::{Act, Between, ROOT, run, server, with};
-use crate::harness::Scratch;
+use super::{Between, run, server};
 use crate::keys::place;
 
 const READ: &str = "GET /v1/transit/keys/counted";
@@ -81,86 +80,4 @@ fn offline_nothing_is_asked() {
             .stderr_has("error[offline]");
     }
     assert!(between.seen().is_empty());
-}
-
-#[test]
-fn the_token_is_nowhere_afterwards() {
-    let Some(bao) = server() else { return };
-    bao.key("silent", "ecdsa-p256");
-    let between = Between::new(&bao.host);
-    let (scratch, address) = (place(), between.address());
-    scratch.write("a.txt", "hello");
-    let key = "openbao://silent";
-    let told = |token: &str, args: &[&str]| with(&scratch, &address, token, args).run();
-    let mut outputs = Vec::new();
-    for args in [
-        &["sign", "a.txt", "--key", key, "-vv"][..],
-        &[
-            "sign", "a.txt", "--key", key, "-vv", "-o", "json", "--force",
-        ],
-        &["verify", "a.txt", "--key", key, "-vv", "--explain"],
-        &["key", "show", key, "-vv"],
-        &["key", "rotate", key, "-vv"],
-        &["key", "list", "openbao://", "-o", "json"],
-        &["config", "show", "--origin"],
-        &["sign", "a.txt", "--key", "openbao://absent-silent", "-vv"],
-    ] {
-        outputs.push(told(ROOT, args));
-    }
-    // A server that says what it was sent, and a token that is not taken.
-    for status in [400, 403, 500, 503] {
-        let echo = format!("{{\"errors\":[\"1 error occurred: got {ROOT}\"]}}");
-        between.next("sign/silent", Act::Answer(status, "", echo));
-        let out = told(ROOT, &["sign", "a.txt", "--key", key, "--force", "-vv"]);
-        assert_ne!(out.code, Some(0));
-        out.stderr_has("…");
-        outputs.push(out);
-    }
-    assert!(between.done());
-    let wrong = "s.a-token-that-is-not-taken";
-    outputs.push(told(
-        wrong,
-        &["sign", "a.txt", "--key", key, "--force", "-vv"],
-    ));
-    outputs
-        .last()
-        .unwrap()
-        .expect_code(5)
-        .stderr_has("error[kms-login]");
-    for out in &outputs {
-        for token in [ROOT, wrong] {
-            assert!(!out.to_string().contains(token), "{out}");
-        }
-    }
-    for file in everything(&scratch) {
-        let text = String::from_utf8_lossy(&std::fs::read(&file).unwrap()).into_owned();
-        for token in [ROOT, wrong] {
-            assert!(!text.contains(token), "{} holds a token", file.display());
-        }
-    }
-    let log = everything(&scratch);
-    assert!(
-        log.iter()
-            .any(|file| file.to_string_lossy().contains("audit"))
-    );
-    assert!(
-        log.iter()
-            .any(|file| file.to_string_lossy().contains("known-keys"))
-    );
-}
-
-fn everything(scratch: &Scratch) -> Vec<std::path::PathBuf> {
-    let mut found = Vec::new();
-    let mut folders = vec![scratch.path(), scratch.home()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let entry = entry.unwrap();
-            if entry.file_type().unwrap().is_dir() {
-                folders.push(entry.path());
-            } else {
-                found.push(entry.path());
-            }
-        }
-    }
-    found
 }
