@@ -102,15 +102,14 @@ impl Name {
     /// The mount that `openbao://MOUNT/[?namespace=…]` names; without `MOUNT/`
     /// the default one.
     pub(super) fn of_mount(place: &KeyRef) -> Result<Self, KeyFault> {
-        let bad = || KeyFault::BadUri {
-            uri: place.to_string(),
-            why: "a mount is named as openbao://MOUNT/, the default one as openbao://".to_owned(),
+        let bad = || {
+            let why = "a mount is named as openbao://MOUNT/, the default one as openbao://";
+            uri::bad(place, why)
         };
-        let KeyRef::Provider { scheme, uri } = place else {
-            return Err(KeyFault::NoProvider(place.to_string()));
+        let (path, query) = uri::parts(place)?;
+        let KeyRef::Provider { scheme, .. } = place else {
+            return Err(bad());
         };
-        let (_, rest) = uri.split_once("://").ok_or_else(bad)?;
-        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
         if !(path.is_empty() || path.ends_with('/')) {
             return Err(bad());
         }

@@ -168,7 +168,7 @@ fn of_a_key_service() {
     signing(says(503, "Vault is sealed")).fails("kms-sealed", "unseal the key service");
     let wait = Act::Answer(429, "Retry-After: 60\r\n", String::new());
     signing(wait).fails("kms-throttled", "ask for a higher limit");
-    signing(Act::Garbage(100)).fails("provider-failed", "");
+    signing(Act::Garbage(100)).fails("provider-failed", "own log");
     let forbidden = || says(403, "permission denied");
     let looked_up = |act| {
         let all = [

@@ -94,7 +94,7 @@ fn a_plugin_that_fails_is_told_from_one_that_is_not_there() {
             scratch.write("f.sigstore.json", "{}");
             let args = [args, if args[0] == "sign" { &["--force"] } else { &[] }].concat();
             let out = with(&scratch, &args).run();
-            let error = out.fails("plugin-failed", "");
+            let error = out.fails("plugin-failed", "run the plugin by hand");
             let cause = error["cause"].as_str().unwrap();
             assert!(
                 cause.starts_with("sigstore-kms-faulty ") && cause.contains(says),
