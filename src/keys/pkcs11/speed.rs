@@ -12,7 +12,7 @@ use cryptoki::session::{Session, UserType};
 use cryptoki::types::AuthPin;
 
 use super::Pkcs11Keys;
-use super::tests::{PIN, bench_at, key, new, softhsm, together};
+use super::tests::{PIN, Soft, bench_at, key, new, softhsm, together};
 use crate::crypto::{KeyKind, sha256};
 use crate::keys::contract::{Fixed, run};
 use crate::keys::{BoxFuture, GenerateKey, KeyProvider, Signer};
@@ -32,7 +32,7 @@ fn the_way_to_the_module_is_measured() {
     }
     let Some((_, module)) = softhsm() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let bench = bench_at(folder.path(), None).unwrap();
+    let bench = bench_at(Soft::Hsm, folder.path(), None).unwrap();
     run(async {
         let made = bench
             .generate(&new(URI), KeyKind::EcP256, &Fixed(PIN))
@@ -65,7 +65,7 @@ fn measure(folder: &Path) {
     pkcs11
         .initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK))
         .unwrap();
-    let bench = bench_at(folder, None).unwrap();
+    let bench = bench_at(Soft::Hsm, folder, None).unwrap();
     run(async {
         let ours = opened(&bench).await;
         for threads in [1, 2] {

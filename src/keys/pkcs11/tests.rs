@@ -1,4 +1,4 @@
-//! The contract, with SoftHSM; what a person does with tokens, and faulty
+//! The contract, with SoftHSM and Kryoptic; what a person does with tokens, and faulty
 //! modules, are in `tests/it/keys/pkcs11/`.
 
 use std::ffi::OsString;
@@ -11,7 +11,7 @@ use super::Pkcs11Keys;
 use super::wire::SUBCOMMAND;
 use crate::crypto::KeyKind;
 use crate::keys::context::Context;
-use crate::keys::contract::{Case, Fixed, holds, run};
+use crate::keys::contract::{Case, Fixed, holds, peer, run};
 use crate::keys::settings::{Keys, Pkcs11, Pkcs11Module};
 use crate::keys::{
     BoxFuture, DescribeKey, FaultClass, GenerateKey, KeyFault, KeyProvider, KeyReader, NewKey,
@@ -61,14 +61,77 @@ pub(super) fn softhsm() -> Option<(PathBuf, PathBuf)> {
     Some((util, module.expect("libsofthsm2.so")))
 }
 
+/// Which token.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Soft {
+    /// SoftHSM: PKCS #11 2.40.
+    Hsm,
+    /// Kryoptic: PKCS #11 3.2, and no Ed25519 with the OpenSSL of before 3.2.
+    Kryoptic,
+}
+
+const BOTH: [Soft; 2] = [Soft::Hsm, Soft::Kryoptic];
+
+impl Soft {
+    /// Its module, and the variable that tells it of the token in `folder`,
+    /// which is made where there is none yet; `None` in a quick run.
+    fn token(self, folder: &Path) -> Option<(PathBuf, [(&'static str, PathBuf); 1])> {
+        let done = |mut command: Command| {
+            let made = command.output().unwrap();
+            assert!(made.status.success(), "{made:?}");
+        };
+        match self {
+            Self::Hsm => {
+                let (util, module) = softhsm()?;
+                let (tokens, conf) = (folder.join("tokens"), folder.join("softhsm2.conf"));
+                if !tokens.exists() {
+                    std::fs::create_dir(&tokens).unwrap();
+                    let text = format!("directories.tokendir = {}\n", tokens.display());
+                    std::fs::write(&conf, text).unwrap();
+                    let mut init = Command::new(util);
+                    init.env("SOFTHSM2_CONF", &conf)
+                        .args(["--init-token", "--free", "--label", "bench"])
+                        .args(["--so-pin", "12345678", "--pin", PIN]);
+                    done(init);
+                }
+                Some((module, [("SOFTHSM2_CONF", conf)]))
+            }
+            Self::Kryoptic => {
+                let (module, tool) = (peer("libkryoptic_pkcs11.so")?, peer("pkcs11-tool")?);
+                let conf = folder.join("kryoptic.conf");
+                if !conf.exists() {
+                    let text = format!(
+                        "[[slots]]\nslot = 1\ndbtype = \"sqlite\"\ndbargs = {:?}\n",
+                        folder.join("token.sql")
+                    );
+                    std::fs::write(&conf, text).unwrap();
+                    let pkcs11_tool = |args: &[&str]| {
+                        let mut init = Command::new(&tool);
+                        init.env("KRYOPTIC_CONF", &conf)
+                            .arg("--module")
+                            .arg(&module)
+                            .args(["--so-pin", "12345678"])
+                            .args(args);
+                        done(init);
+                    };
+                    pkcs11_tool(&["--init-token", "--slot", "1", "--label", "bench"]);
+                    let so = ["--token-label", "bench", "--login", "--login-type", "so"];
+                    pkcs11_tool(&[&so[..], &["--init-pin", "--pin", PIN]].concat());
+                }
+                Some((module, [("KRYOPTIC_CONF", conf)]))
+            }
+        }
+    }
+}
+
 struct Bench {
     _folder: tempfile::TempDir,
     keys: Pkcs11Keys,
 }
 
-fn bench(rsa: Option<&str>) -> Option<Bench> {
+fn bench(soft: Soft, rsa: Option<&str>) -> Option<Bench> {
     let folder = tempfile::tempdir().unwrap();
-    let keys = bench_at(folder.path(), rsa)?;
+    let keys = bench_at(soft, folder.path(), rsa)?;
     Some(Bench {
         _folder: folder,
         keys,
@@ -76,22 +139,8 @@ fn bench(rsa: Option<&str>) -> Option<Bench> {
 }
 
 /// A token in `folder`, made where there is none yet.
-pub(super) fn bench_at(folder: &Path, rsa: Option<&str>) -> Option<Pkcs11Keys> {
-    let (util, module) = softhsm()?;
-    let tokens = folder.join("tokens");
-    let conf = folder.join("softhsm2.conf");
-    if !tokens.exists() {
-        std::fs::create_dir(&tokens).unwrap();
-        let text = format!("directories.tokendir = {}\n", tokens.display());
-        std::fs::write(&conf, text).unwrap();
-        let made = Command::new(util)
-            .env("SOFTHSM2_CONF", &conf)
-            .args(["--init-token", "--free", "--label", "bench"])
-            .args(["--so-pin", "12345678", "--pin", PIN])
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "{made:?}");
-    }
+pub(super) fn bench_at(soft: Soft, folder: &Path, rsa: Option<&str>) -> Option<Pkcs11Keys> {
+    let (module, [(variable, conf)]) = soft.token(folder)?;
     let module = Pkcs11Module {
         path: module,
         pin: None,
@@ -100,7 +149,7 @@ pub(super) fn bench_at(folder: &Path, rsa: Option<&str>) -> Option<Pkcs11Keys> {
         rsa: rsa.map(ToOwned::to_owned),
     };
     let settings = Settings {
-        environment: [("SOFTHSM2_CONF", conf.to_str().unwrap())].into(),
+        environment: [(variable, conf.to_str().unwrap())].into(),
         helper: Some(std::env::current_exe().unwrap()),
         keys: Keys {
             pkcs11: Pkcs11 {
@@ -164,19 +213,30 @@ pub(super) fn new(text: &str) -> NewKey {
 
 #[test]
 fn contract_holds_for_every_kind_of_key() {
-    for (kind, scheme, rsa) in [
+    contract_holds(Soft::Hsm, &[(KeyKind::Ed25519, "ed25519", None)]);
+}
+
+#[test]
+fn contract_holds_with_another_token() {
+    contract_holds(Soft::Kryoptic, &[]);
+}
+
+fn contract_holds(soft: Soft, more: &[(KeyKind, &str, Option<&str>)]) {
+    let all = [
         (KeyKind::EcP256, "ecdsa-p256-sha256", None),
         (KeyKind::EcP384, "ecdsa-p384-sha384", None),
         (KeyKind::EcP521, "ecdsa-p521-sha512", None),
-        (KeyKind::Ed25519, "ed25519", None),
         (KeyKind::Rsa { bits: 2048 }, "rsa-pkcs1-sha256", None),
         (
             KeyKind::Rsa { bits: 2048 },
             "rsa-pss-sha384",
             Some("rsa-pss-sha384"),
         ),
-    ] {
-        let Some(bench) = bench(rsa) else { return };
+    ];
+    for &(kind, scheme, rsa) in all.iter().chain(more) {
+        let Some(bench) = bench(soft, rsa) else {
+            return;
+        };
         run(async {
             let keys = &bench.keys;
             let wanted = new("pkcs11:token=bench;object=k");
@@ -201,130 +261,142 @@ fn contract_holds_for_every_kind_of_key() {
 
 #[test]
 fn what_names_no_key_opens_none() {
-    let Some(bench) = bench(None) else { return };
-    run(async {
-        let keys = &bench.keys;
-        for object in ["one", "two"] {
-            let uri = format!("pkcs11:token=bench;object={object}");
-            let made = keys
-                .generate(&new(&uri), KeyKind::EcP256, &Fixed(PIN))
-                .await;
-            made.unwrap();
-        }
-        for (uri, class, says) in [
-            (
-                "pkcs11:token=absent;object=one",
-                FaultClass::Unavailable,
-                "shows bench",
-            ),
-            (
-                "pkcs11:token=bench;serial=0;object=one",
-                FaultClass::Unavailable,
-                "serial=0",
-            ),
-            (
-                "pkcs11:token=bench;slot-id=7;object=one",
-                FaultClass::Unavailable,
-                "slot-id=7",
-            ),
-            (
-                "pkcs11:token=bench;library-version=99.9;object=one",
-                FaultClass::Unavailable,
-                "99.9",
-            ),
-            (
-                "pkcs11:token=bench;object=three",
-                FaultClass::Config,
-                "there is no key",
-            ),
-            (
-                "pkcs11:token=bench;object=one;id=%00",
-                FaultClass::Config,
-                "there is no key",
-            ),
-            (
-                "pkcs11:token=bench",
-                FaultClass::Usage,
-                "it fits 2 private keys",
-            ),
-            (
-                "pkcs11:token=bench;object=one;type=public",
-                FaultClass::Usage,
-                "is a public key",
-            ),
-            (
-                "pkcs11:token=bench;object=one?scheme=ed25519",
-                FaultClass::Usage,
-                "does not sign under ed25519",
-            ),
-        ] {
-            let fault = keys.open(&key(uri), &Fixed(PIN)).await.err().unwrap();
-            assert_eq!(fault.class(), class, "{uri}: {fault}");
-            assert!(fault.to_string().contains(says), "{uri}: {fault}");
-        }
-        // Only one token is there, so it need not be named.
-        keys.open(&key("pkcs11:object=one"), &Fixed(PIN))
-            .await
-            .unwrap();
-        let listed: Vec<String> = keys
-            .list()
-            .await
-            .unwrap()
-            .into_iter()
-            .map(|k| k.path)
-            .collect();
-        assert_eq!(listed.len(), 2);
-        // Each is listed under a name that opens it.
-        for path in listed {
-            keys.open(&key(&path), &Fixed(PIN)).await.unwrap();
-            assert_eq!(keys.trusted(&key(&path)).await.unwrap().len(), 1);
-        }
-    });
+    for soft in BOTH {
+        let Some(bench) = bench(soft, None) else {
+            return;
+        };
+        run(async {
+            let keys = &bench.keys;
+            for object in ["one", "two"] {
+                let uri = format!("pkcs11:token=bench;object={object}");
+                let made = keys
+                    .generate(&new(&uri), KeyKind::EcP256, &Fixed(PIN))
+                    .await;
+                made.unwrap();
+            }
+            for (uri, class, says) in [
+                (
+                    "pkcs11:token=absent;object=one",
+                    FaultClass::Unavailable,
+                    "shows bench",
+                ),
+                (
+                    "pkcs11:token=bench;serial=0;object=one",
+                    FaultClass::Unavailable,
+                    "serial=0",
+                ),
+                (
+                    "pkcs11:token=bench;slot-id=7;object=one",
+                    FaultClass::Unavailable,
+                    "slot-id=7",
+                ),
+                (
+                    "pkcs11:token=bench;library-version=99.9;object=one",
+                    FaultClass::Unavailable,
+                    "99.9",
+                ),
+                (
+                    "pkcs11:token=bench;object=three",
+                    FaultClass::Config,
+                    "there is no key",
+                ),
+                (
+                    "pkcs11:token=bench;object=one;id=%00",
+                    FaultClass::Config,
+                    "there is no key",
+                ),
+                (
+                    "pkcs11:token=bench",
+                    FaultClass::Usage,
+                    "it fits 2 private keys",
+                ),
+                (
+                    "pkcs11:token=bench;object=one;type=public",
+                    FaultClass::Usage,
+                    "is a public key",
+                ),
+                (
+                    "pkcs11:token=bench;object=one?scheme=ed25519",
+                    FaultClass::Usage,
+                    "does not sign under ed25519",
+                ),
+            ] {
+                let fault = keys.open(&key(uri), &Fixed(PIN)).await.err().unwrap();
+                assert_eq!(fault.class(), class, "{uri}: {fault}");
+                assert!(fault.to_string().contains(says), "{uri}: {fault}");
+            }
+            // Only one token is there, so it need not be named.
+            keys.open(&key("pkcs11:object=one"), &Fixed(PIN))
+                .await
+                .unwrap();
+            let listed: Vec<String> = keys
+                .list()
+                .await
+                .unwrap()
+                .into_iter()
+                .map(|k| k.path)
+                .collect();
+            assert_eq!(listed.len(), 2);
+            // Each is listed under a name that opens it.
+            for path in listed {
+                keys.open(&key(&path), &Fixed(PIN)).await.unwrap();
+                assert_eq!(keys.trusted(&key(&path)).await.unwrap().len(), 1);
+            }
+        });
+    }
 }
 
 #[test]
 fn of_two_that_ask_for_one_name_one_gets_it() {
-    let Some(bench) = bench(None) else { return };
-    run(async {
-        let wanted = new("pkcs11:token=bench;object=same");
-        let ask = || bench.keys.generate(&wanted, KeyKind::EcP256, &Fixed(PIN));
-        ask().await.unwrap();
-        assert!(matches!(ask().await, Err(KeyFault::Exists(_))));
-        // Nothing of the second is left behind.
-        bench.keys.open(&wanted.key, &Fixed(PIN)).await.unwrap();
-    });
+    for soft in BOTH {
+        let Some(bench) = bench(soft, None) else {
+            return;
+        };
+        run(async {
+            let wanted = new("pkcs11:token=bench;object=same");
+            let ask = || bench.keys.generate(&wanted, KeyKind::EcP256, &Fixed(PIN));
+            ask().await.unwrap();
+            assert!(matches!(ask().await, Err(KeyFault::Exists(_))));
+            // Nothing of the second is left behind.
+            bench.keys.open(&wanted.key, &Fixed(PIN)).await.unwrap();
+        });
+    }
 }
 
 #[test]
 fn a_wrong_pin_is_tried_once_by_however_many() {
-    let Some(bench) = bench(None) else { return };
-    run(async {
-        let uri = key("pkcs11:token=bench;object=k");
-        let wrong = Fixed("wrong-pin");
-        let all = together(vec![
-            bench.keys.open(&uri, &wrong),
-            bench.keys.open(&uri, &wrong),
-            bench.keys.open(&uri, &wrong),
-        ]);
-        let refused: Vec<String> = all
-            .await
-            .into_iter()
-            .map(|opened| {
-                let fault = opened.err().unwrap();
-                assert_eq!(
-                    (fault.code(), fault.class()),
-                    ("kms-login", FaultClass::NotPermitted)
-                );
-                let text = fault.to_string();
-                assert!(!text.contains("wrong-pin"), "{text}");
-                text
-            })
-            .collect();
-        let with = |text: &str| refused.iter().filter(|t| t.contains(text)).count();
-        assert_eq!(with("CKR_PIN_INCORRECT"), 1, "{refused:?}");
-        assert_eq!(with("not tried a second time"), 2, "{refused:?}");
-        // Another PIN is another matter.
-        let fault = bench.keys.open(&uri, &Fixed(PIN)).await.err().unwrap();
-        assert!(matches!(fault, KeyFault::NoSuchKey(_)), "{fault}");
-    });
+    for soft in BOTH {
+        let Some(bench) = bench(soft, None) else {
+            return;
+        };
+        run(async {
+            let uri = key("pkcs11:token=bench;object=k");
+            let wrong = Fixed("wrong-pin");
+            let all = together(vec![
+                bench.keys.open(&uri, &wrong),
+                bench.keys.open(&uri, &wrong),
+                bench.keys.open(&uri, &wrong),
+            ]);
+            let refused: Vec<String> = all
+                .await
+                .into_iter()
+                .map(|opened| {
+                    let fault = opened.err().unwrap();
+                    assert_eq!(
+                        (fault.code(), fault.class()),
+                        ("kms-login", FaultClass::NotPermitted)
+                    );
+                    let text = fault.to_string();
+                    assert!(!text.contains("wrong-pin"), "{text}");
+                    text
+                })
+                .collect();
+            let with = |text: &str| refused.iter().filter(|t| t.contains(text)).count();
+            assert_eq!(with("CKR_PIN_INCORRECT"), 1, "{refused:?}");
+            assert_eq!(with("not tried a second time"), 2, "{refused:?}");
+            // Another PIN is another matter.
+            let fault = bench.keys.open(&uri, &Fixed(PIN)).await.err().unwrap();
+            assert!(matches!(fault, KeyFault::NoSuchKey(_)), "{fault}");
+        });
+    }
 }

@@ -1,7 +1,9 @@
-//! Keys in tokens: SoftHSM, as it is and behind a module that fails as told.
+//! Keys in tokens: SoftHSM, as it is and behind a module that fails as told,
+//! and Kryoptic.
 
 mod commands;
 mod faulty;
+mod kryoptic;
 mod peers;
 mod pins;
 mod processes;
@@ -62,7 +64,31 @@ impl Hsm {
         Some(hsm)
     }
 
-    /// The same token behind `testdata/pkcs11/faulty.c`.
+    /// Another token of that label and PIN: Kryoptic.
+    pub(crate) fn kryoptic() -> Option<Self> {
+        let (module, tool) = (peer("libkryoptic_pkcs11.so")?, peer("pkcs11-tool")?);
+        let scratch = super::place();
+        let token = scratch.join("token.sql");
+        let conf = format!("[[slots]]\nslot = 1\ndbtype = \"sqlite\"\ndbargs = {token:?}\n");
+        scratch.write("kryoptic.conf", conf);
+        let hsm = Self { scratch, module };
+        let init = |args: &[&str]| {
+            let command = hsm.bare(&[]).program(&tool);
+            let module = ["--module", hsm.module.to_str().unwrap()];
+            command
+                .args(module)
+                .args(["--so-pin", "00000000"])
+                .args(args)
+                .run()
+                .ok();
+        };
+        init(&["--init-token", "--slot", "1", "--label", "hsm"]);
+        let login = ["--token-label", "hsm", "--login", "--login-type", "so"];
+        init(&[&login[..], &["--init-pin", "--pin", PIN]].concat());
+        Some(hsm)
+    }
+
+    /// SoftHSM behind `testdata/pkcs11/faulty.c`.
     pub(crate) fn faulty() -> Option<Self> {
         let mut hsm = Self::new()?;
         hsm.module = faulty_module();
@@ -121,6 +147,7 @@ impl Hsm {
         let path = |path: PathBuf| path.to_str().unwrap().to_owned();
         vec![
             ("SOFTHSM2_CONF", path(self.scratch.join("softhsm2.conf"))),
+            ("KRYOPTIC_CONF", path(self.scratch.join("kryoptic.conf"))),
             ("PKCS11_MODULE_PATH", path(self.module.clone())),
             ("FAULTY_MODULE", path(softhsm_module())),
             ("FAULTY_MODE", path(self.scratch.join("mode"))),
@@ -131,7 +158,7 @@ impl Hsm {
     /// The same keys through the library.
     pub(crate) fn keyring(&self, deadline: Duration, threads: Option<usize>) -> Keyring {
         let variables = self.variables();
-        let pairs: [(&str, &str); 5] = std::array::from_fn(|i| (variables[i].0, &*variables[i].1));
+        let pairs: [(&str, &str); 6] = std::array::from_fn(|i| (variables[i].0, &*variables[i].1));
         let module = Pkcs11Module {
             path: self.module.clone(),
             pin: None,

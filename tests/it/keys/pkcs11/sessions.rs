@@ -11,7 +11,7 @@ use super::{Hsm, block_on, open, sign};
 const LONG: Duration = Duration::from_secs(60);
 
 /// `count` signatures in flight at once; all must be made.
-fn at_once(key: Key, count: usize) {
+pub(super) fn at_once(key: Key, count: usize) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
