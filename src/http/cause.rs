@@ -2,9 +2,27 @@
 
 use std::error::Error;
 
-/// Whether the other side's certificate was not accepted.
-pub fn refuses_the_certificate(error: &(dyn Error + 'static)) -> bool {
-    is_of_tls(error) || sources(error).any(is_of_tls)
+/// What went wrong with TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsCause {
+    /// The other side's certificate was not accepted.
+    Certificate,
+    /// The other side did not accept what we sent: our certificate, or its lack.
+    Refused,
+    /// No TLS is spoken there, or none that we speak.
+    Other,
+}
+
+/// What went wrong with TLS, where it was that.
+pub fn tls_cause(error: &(dyn Error + 'static)) -> Option<TlsCause> {
+    let found = of_tls(error).or_else(|| sources(error).find_map(of_tls))?;
+    Some(match found {
+        rustls::Error::InvalidCertificate(_)
+        | rustls::Error::NoCertificatesPresented
+        | rustls::Error::InvalidCertRevocationList(_) => TlsCause::Certificate,
+        rustls::Error::AlertReceived(_) => TlsCause::Refused,
+        _ => TlsCause::Other,
+    })
 }
 
 /// The innermost cause, in at most 512 characters: the outer ones repeat the URL.
@@ -19,14 +37,13 @@ pub fn root_cause(error: &(dyn Error + 'static)) -> String {
 
 /// An I/O error names as its source not what it holds but the source of that:
 /// what it holds is looked at too, however many hold one another.
-fn is_of_tls(error: &(dyn Error + 'static)) -> bool {
-    if error.is::<rustls::Error>() {
-        return true;
-    }
-    error
-        .downcast_ref::<std::io::Error>()
-        .and_then(std::io::Error::get_ref)
-        .is_some_and(|inner| is_of_tls(inner))
+fn of_tls<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    error.downcast_ref().or_else(|| {
+        error
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref)
+            .and_then(|inner| of_tls(inner))
+    })
 }
 
 fn sources<'a>(
@@ -49,11 +66,30 @@ mod tests {
     #[test]
     fn a_certificate_that_is_refused_is_seen_through_what_holds_it() {
         let tls = || rustls::Error::InvalidCertificate(rustls::CertificateError::Expired);
-        assert!(refuses_the_certificate(&tls()));
+        let found = Some(TlsCause::Certificate);
+        assert_eq!(tls_cause(&tls()), found);
         let once = io::Error::other(tls());
-        assert!(refuses_the_certificate(&once));
-        assert!(refuses_the_certificate(&io::Error::other(once)));
+        assert_eq!(tls_cause(&once), found);
+        assert_eq!(tls_cause(&io::Error::other(once)), found);
         let other = io::Error::other(io::Error::from(io::ErrorKind::ConnectionRefused));
-        assert!(!refuses_the_certificate(&other));
+        assert_eq!(tls_cause(&other), None);
+    }
+
+    #[test]
+    fn not_every_failure_of_tls_is_about_who_the_other_side_is() {
+        use rustls::{AlertDescription, Error, InvalidMessage};
+        for (error, cause) in [
+            (Error::NoCertificatesPresented, TlsCause::Certificate),
+            (
+                Error::AlertReceived(AlertDescription::CertificateRequired),
+                TlsCause::Refused,
+            ),
+            (
+                Error::InvalidMessage(InvalidMessage::InvalidContentType),
+                TlsCause::Other,
+            ),
+        ] {
+            assert_eq!(tls_cause(&io::Error::other(error)), Some(cause));
+        }
     }
 }

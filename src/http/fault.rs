@@ -21,6 +21,29 @@ pub enum HttpFault {
         /// What the network said.
         cause: String,
     },
+    /// A header's value holds what cannot stand in a header: a line end, say.
+    #[error(
+        "the value for the header {name} cannot be sent: it holds a line end or another control character"
+    )]
+    BadHeader {
+        /// The header.
+        name: String,
+    },
+    /// A variable that is to name a proxy and does not.
+    #[error("{variable} names no proxy")]
+    BadProxy {
+        /// The environment variable; its value may hold a password.
+        variable: &'static str,
+    },
+    /// No TLS connection came about, for another reason than the other side's
+    /// certificate.
+    #[error("no TLS connection to {endpoint} came about: {cause}")]
+    Handshake {
+        /// Scheme, host and port.
+        endpoint: String,
+        /// What happened.
+        cause: String,
+    },
     /// The other side's certificate does not prove that it is the one.
     #[error("{endpoint} does not prove who it is: {cause}")]
     Tls {

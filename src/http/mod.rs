@@ -7,6 +7,7 @@ mod cause;
 mod fault;
 mod options;
 mod origin;
+mod proxy;
 mod retry;
 mod send;
 
@@ -16,6 +17,6 @@ mod tests;
 pub use blot::blot;
 pub use fault::HttpFault;
 pub use options::Options;
-pub use origin::{is_loopback, origin};
+pub use origin::{is_loopback, is_private, origin};
 pub use retry::{Attempt, Next, after};
 pub use send::{Client, Method, Reply, Request, endpoint};

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use crate::environment::Environment;
 use crate::secret::Secret;
 
 /// How connections are made.
@@ -15,6 +16,8 @@ pub struct Options {
     pub identity: Option<Secret>,
     /// How long a connection may take to come about.
     pub connect: Duration,
+    /// Where `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` are looked up.
+    pub environment: Environment,
 }
 
 impl Default for Options {
@@ -25,6 +28,7 @@ impl Default for Options {
             only_these: false,
             identity: None,
             connect: Duration::from_secs(5),
+            environment: Environment::of_process(),
         }
     }
 }

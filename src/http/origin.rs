@@ -13,13 +13,23 @@ pub fn origin(address: &str) -> Result<String, &'static str> {
     if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
         return Err("only scheme, host and port may stand there");
     }
-    match url.scheme() {
-        "https" => {}
-        "http" if is_loopback(&url) => {}
-        "http" => return Err("http is for addresses of this machine alone; use https"),
-        _ => return Err("it is no address such as https://host"),
+    if !is_private(&url) {
+        return Err(match url.scheme() {
+            "http" => "http is for addresses of this machine alone; use https",
+            _ => "it is no address such as https://host",
+        });
     }
     Ok(url.origin().ascii_serialization())
+}
+
+/// Whether credentials that are sent to `url` can be read only there: it is
+/// `https`, or `http` that does not leave the machine.
+pub fn is_private(url: &Url) -> bool {
+    match url.scheme() {
+        "https" => true,
+        "http" => is_loopback(url),
+        _ => false,
+    }
 }
 
 /// Whether the host is this machine, by its address or as `localhost`.

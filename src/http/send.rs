@@ -3,7 +3,8 @@ use std::time::{Duration, Instant};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 
 use super::blot::repeated;
-use super::cause::{refuses_the_certificate, root_cause};
+use super::cause::{TlsCause, root_cause, tls_cause};
+use super::proxy::proxy;
 use super::{Attempt, HttpFault, Next, Options, after};
 use crate::secret::Secret;
 
@@ -82,7 +83,8 @@ impl Client {
     /// A client; connects to nothing yet.
     ///
     /// # Errors
-    /// `BadTls` where an authority or the client certificate cannot be read.
+    /// `BadTls` where an authority or the client certificate cannot be read,
+    /// `BadProxy` where what is set is no proxy.
     pub fn new(options: &Options) -> Result<Self, HttpFault> {
         if options.offline {
             return Ok(Self { inner: None });
@@ -92,7 +94,12 @@ impl Client {
             .user_agent(concat!("obreia/", env!("CARGO_PKG_VERSION")))
             // A redirect could carry a token to another host.
             .redirect(reqwest::redirect::Policy::none())
+            // Neither what the environment says, but for what is taken from it below.
+            .no_proxy()
             .connect_timeout(options.connect);
+        if let Some(proxy) = proxy(&options.environment)? {
+            builder = builder.proxy(proxy);
+        }
         let mut authorities = Vec::new();
         for authority in &options.authorities {
             let found = reqwest::Certificate::from_pem_bundle(authority).map_err(bad)?;
@@ -178,13 +185,13 @@ async fn once(
         Method::Patch => reqwest::Method::PATCH,
         Method::Delete => reqwest::Method::DELETE,
     };
-    let bad = |_| HttpFault::BadUrl {
-        url: endpoint.to_owned(),
-    };
     let mut headers = HeaderMap::new();
     for (name, value) in request.headers {
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad(()))?;
-        let mut value = HeaderValue::from_bytes(value.expose()).map_err(|_| bad(()))?;
+        let bad = || HttpFault::BadHeader {
+            name: (*name).to_owned(),
+        };
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?;
+        let mut value = HeaderValue::from_bytes(value.expose()).map_err(|_| bad())?;
         value.set_sensitive(true);
         headers.insert(name, value);
     }
@@ -216,12 +223,15 @@ async fn once(
 
 fn fault(error: &reqwest::Error, endpoint: &str) -> HttpFault {
     let (endpoint, cause) = (endpoint.to_owned(), root_cause(error));
-    if refuses_the_certificate(error) {
-        HttpFault::Tls { endpoint, cause }
-    } else if error.is_connect() || error.is_builder() {
-        HttpFault::Unreachable { endpoint, cause }
-    } else {
-        HttpFault::Cut { endpoint, cause }
+    match tls_cause(error) {
+        Some(TlsCause::Certificate) => HttpFault::Tls { endpoint, cause },
+        Some(TlsCause::Refused) => HttpFault::Handshake {
+            endpoint,
+            cause: format!("it refused our handshake ({cause})"),
+        },
+        Some(TlsCause::Other) if error.is_connect() => HttpFault::Handshake { endpoint, cause },
+        _ if error.is_connect() || error.is_builder() => HttpFault::Unreachable { endpoint, cause },
+        _ => HttpFault::Cut { endpoint, cause },
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::*;
+use crate::secret::Secret;
 
 /// A server of one connection per answer; counts what it was asked.
 fn serve(answers: &'static [&'static str]) -> (String, Arc<AtomicUsize>) {
@@ -35,11 +36,15 @@ fn ask(url: &str, repeatable: bool, options: &Options) -> Result<Reply, HttpFaul
         deadline: Duration::from_secs(3),
         limit: 64,
     };
+    run(async { Client::new(options)?.send(&request).await })
+}
+
+fn run<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap()
-        .block_on(async { Client::new(options)?.send(&request).await })
+        .block_on(future)
 }
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
@@ -138,6 +143,134 @@ fn nobody_there_and_no_address() {
     };
     let bad = ask("https://127.0.0.1/", false, &options);
     assert!(matches!(bad, Err(HttpFault::BadTls(_))), "{bad:?}");
+}
+
+/// An environment in which everything is to go by way of a proxy.
+fn with_proxy(proxy: &TcpListener) -> Options {
+    let address = format!("http://{}", proxy.local_addr().unwrap());
+    Options {
+        environment: [
+            ("HTTP_PROXY", address.as_str()),
+            ("http_proxy", &address),
+            ("HTTPS_PROXY", &address),
+            ("ALL_PROXY", &address),
+        ]
+        .into(),
+        ..Options::default()
+    }
+}
+
+#[test]
+fn what_stays_on_the_machine_is_shown_to_no_proxy() {
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    proxy.set_nonblocking(true).unwrap();
+    let options = with_proxy(&proxy);
+    let (url, asked) = serve(&[OK]);
+    assert_eq!(ask(&url, false, &options).unwrap().body, b"ok");
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    // Nobody is there, or no TLS is spoken; the proxy is not asked instead.
+    for url in [
+        "https://127.0.0.1:1/",
+        "https://localhost:1/",
+        "http://kms.invalid/",
+    ] {
+        assert!(ask(url, false, &options).is_err(), "{url}");
+    }
+    assert!(proxy.accept().is_err(), "the proxy was asked");
+}
+
+#[test]
+fn what_is_encrypted_goes_by_way_of_the_proxy_unless_excepted() {
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut options = with_proxy(&proxy);
+    let heard = std::thread::spawn(move || {
+        let (mut stream, _) = proxy.accept().unwrap();
+        let mut request = [0; 4096];
+        let read = stream.read(&mut request).unwrap();
+        stream
+            .write_all(b"HTTP/1.1 403 No\r\ncontent-length: 0\r\n\r\n")
+            .unwrap();
+        proxy.set_nonblocking(true).unwrap();
+        (
+            String::from_utf8_lossy(&request[..read]).into_owned(),
+            proxy,
+        )
+    });
+    let refused = ask("https://kms.invalid/secret", false, &options);
+    assert!(refused.is_err(), "{refused:?}");
+    let (heard, proxy) = heard.join().unwrap();
+    assert!(heard.starts_with("CONNECT kms.invalid:443 "), "{heard}");
+    assert!(!heard.contains("secret"), "{heard}");
+    while proxy.accept().is_ok() {}
+    let address = proxy.local_addr().unwrap();
+    options.environment = [
+        ("HTTPS_PROXY", format!("http://{address}").as_str()),
+        ("NO_PROXY", "other.example,kms.invalid"),
+    ]
+    .into();
+    assert!(ask("https://kms.invalid/", false, &options).is_err());
+    assert!(proxy.accept().is_err(), "the proxy was asked");
+}
+
+#[test]
+fn a_proxy_that_is_none_is_told_without_its_address() {
+    let options = Options {
+        environment: [("HTTPS_PROXY", "http://user:hunter2@:x")].into(),
+        ..Options::default()
+    };
+    let bad = ask("http://127.0.0.1:1/", false, &options).unwrap_err();
+    assert_eq!(
+        bad,
+        HttpFault::BadProxy {
+            variable: "HTTPS_PROXY"
+        }
+    );
+    assert!(!bad.to_string().contains("hunter2"));
+}
+
+#[test]
+fn a_header_that_cannot_be_sent_is_named_and_not_shown() {
+    let value = Secret::from("hunter2\nX-Other: 1".to_owned());
+    let request = Request {
+        method: Method::Get,
+        url: "http://127.0.0.1:1/",
+        headers: &[("x-vault-token", &value)],
+        body: None,
+        repeatable: true,
+        deadline: Duration::from_secs(3),
+        limit: 64,
+    };
+    let bad = run(async { Client::new(&Options::default())?.send(&request).await }).unwrap_err();
+    assert!(bad.to_string().contains("x-vault-token"), "{bad}");
+    assert!(!bad.to_string().contains("hunter2"), "{bad}");
+}
+
+#[test]
+fn tls_that_does_not_come_about_is_no_doubt_of_who_is_there() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}/", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        // A handshake_failure, and then a server that speaks no TLS at all.
+        for answer in [
+            &[21, 3, 3, 0, 2, 2, 40][..],
+            b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        ] {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 4096]).unwrap();
+            stream.write_all(answer).unwrap();
+        }
+    });
+    let refused = ask(&url, false, &Options::default()).unwrap_err();
+    assert!(
+        matches!(refused, HttpFault::Handshake { .. }),
+        "{refused:?}"
+    );
+    assert!(
+        refused.to_string().contains("refused our handshake"),
+        "{refused}"
+    );
+    let plain = ask(&url, false, &Options::default()).unwrap_err();
+    assert!(matches!(plain, HttpFault::Handshake { .. }), "{plain:?}");
 }
 
 #[test]

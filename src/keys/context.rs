@@ -39,6 +39,7 @@ impl Context {
         mut options: Options,
     ) -> Result<Client, KeyFault> {
         options.offline |= self.offline;
+        options.environment = self.environment.clone();
         Client::new(&options).map_err(|fault| from_http(provider, fault))
     }
 }
@@ -48,15 +49,20 @@ pub(super) fn from_http(provider: &'static str, fault: HttpFault) -> KeyFault {
     let cause = fault.to_string();
     match fault {
         HttpFault::Offline { .. } => KeyFault::Offline { provider },
-        HttpFault::BadUrl { .. } | HttpFault::BadTls(_) => KeyFault::NotConfigured {
+        HttpFault::BadUrl { .. }
+        | HttpFault::BadTls(_)
+        | HttpFault::BadHeader { .. }
+        | HttpFault::BadProxy { .. } => KeyFault::NotConfigured {
             provider,
             why: cause,
         },
-        HttpFault::Unreachable { endpoint, cause } => KeyFault::Unreachable {
-            provider,
-            endpoint,
-            cause,
-        },
+        HttpFault::Unreachable { endpoint, cause } | HttpFault::Handshake { endpoint, cause } => {
+            KeyFault::Unreachable {
+                provider,
+                endpoint,
+                cause,
+            }
+        }
         HttpFault::Cut { endpoint, cause } => KeyFault::Unreachable {
             provider,
             endpoint,

@@ -58,6 +58,8 @@ mod provenance;
 #[cfg(feature = "sign")]
 mod record;
 #[cfg(feature = "sign")]
+mod said;
+#[cfg(feature = "sign")]
 mod software;
 #[cfg(feature = "sign")]
 mod uri;

@@ -9,7 +9,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 
-use crate::http::{Client, HttpFault, Method, Request};
+use crate::http::{self, Client, HttpFault, Method, Request};
 use crate::limits;
 use crate::secret::Secret;
 
@@ -121,15 +121,12 @@ fn is_private(url: &str) -> bool {
     };
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']').parse();
-    match (url.scheme(), address) {
-        ("https", _) => true,
-        ("http", Ok(IpAddr::V4(v4))) => v4.is_loopback() || v4.is_link_local(),
-        ("http", Ok(IpAddr::V6(v6))) => {
-            v6.is_loopback() || v6.segments().starts_with(&[0xfd00, 0x0ec2])
-        }
-        ("http", Err(_)) => host == "localhost",
-        _ => false,
-    }
+    let of_the_hypervisor = match address {
+        Ok(IpAddr::V4(v4)) => v4.is_link_local(),
+        Ok(IpAddr::V6(v6)) => v6.segments().starts_with(&[0xfd00, 0x0ec2]),
+        Err(_) => false,
+    };
+    http::is_private(&url) || url.scheme() == "http" && of_the_hypervisor
 }
 
 /// Without user name, path and query.

@@ -9,6 +9,7 @@ use super::PROVIDER;
 use crate::http::HttpFault;
 use crate::keys::KeyFault;
 use crate::keys::context::from_http;
+use crate::keys::said::one_line;
 
 /// What was asked of which key, for messages.
 pub(super) struct Asked<'a> {
@@ -79,7 +80,8 @@ fn of_status(status: u16, said: &Said, asked: &Asked<'_>) -> KeyFault {
                 cause: said.message.clone(),
             },
         },
-        404 => KeyFault::NoSuchKey(key),
+        // What answers in the vault's place knows nothing of its keys.
+        404 if said.code == "KeyNotFound" => KeyFault::NoSuchKey(key),
         409 if said.inner == "ObjectIsDeletedButRecoverable"
             || said.inner == "ObjectIsBeingDeleted" =>
         {
@@ -153,7 +155,30 @@ fn in_chain<T: std::error::Error + 'static>(error: &Error) -> Option<&T> {
 /// to a page about its errors would point to options that are not ours.
 fn words(text: &str) -> String {
     let text = text.split("\nTo troubleshoot").next().unwrap_or_default();
-    let line: Vec<&str> = text.split_whitespace().collect();
-    let line = line.join(" ");
-    line.chars().filter(|c| !c.is_control()).take(512).collect()
+    one_line(text, 512)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_vault_itself_says_that_there_is_no_key() {
+        let asked = Asked {
+            key: "azurekms://v/k",
+            doing: "read",
+            endpoint: "https://v",
+            how: "az",
+        };
+        let told = |code: &str| {
+            let said = Said {
+                code: code.to_owned(),
+                ..Said::default()
+            };
+            of_status(404, &said, &asked).code()
+        };
+        assert_eq!(told("KeyNotFound"), "no-such-key");
+        assert_eq!(told(""), "provider-failed");
+        assert_eq!(told("ResourceNotFound"), "provider-failed");
+    }
 }

@@ -55,11 +55,13 @@ impl HttpClient for Transport {
 impl Transport {
     async fn send(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
         let origin = request.url().origin().ascii_serialization();
-        let signed = request.headers().get_optional_str(&AUTHORIZATION).is_some();
+        // A machine's own service may want `Basic` with what lies on the machine.
+        let shown = request.headers().get_optional_str(&AUTHORIZATION);
+        let signed = shown.is_some_and(|shown| !shown.starts_with("Basic "));
         if origin == self.vault && !signed {
             return Ok(self.challenge());
         }
-        let url = self.route(request.url(), &origin)?;
+        let url = self.route(request.url(), &origin, signed)?;
         let Body::Bytes(body) = request.body() else {
             return Err(Error::with_message(
                 ErrorKind::Other,
@@ -144,8 +146,12 @@ impl Transport {
 
     /// Where the request really goes. A list's link to its next page may name
     /// any host, and the token goes with it: what was not meant is not asked.
-    fn route(&self, url: &Url, origin: &str) -> azure_core::Result<Url> {
+    /// What is on the machine is asked for tokens, and is shown none.
+    fn route(&self, url: &Url, origin: &str, signed: bool) -> azure_core::Result<Url> {
         let mut target = url.clone();
+        if signed && origin != self.vault {
+            return Err(stray(origin));
+        }
         if let Some((_, real)) = self.routes.iter().find(|(named, _)| named == origin) {
             let whole = format!("{real}{}", &url.as_str()[origin.len()..]);
             target = Url::parse(&whole)?;
@@ -193,7 +199,9 @@ mod tests {
         let to = |text: &str| {
             let url = Url::parse(text).unwrap();
             let origin = url.origin().ascii_serialization();
-            transport.route(&url, &origin).map(|url| url.to_string())
+            transport
+                .route(&url, &origin, false)
+                .map(|url| url.to_string())
         };
         assert_eq!(
             to("https://a.vault.azure.net/keys/k?x=1").unwrap(),
@@ -208,6 +216,17 @@ mod tests {
             "https://169.254.169.254/",
         ] {
             assert!(to(stray).is_err(), "{stray}");
+        }
+        // The vault's token is the vault's alone, wherever a link points.
+        for stray in [
+            "http://169.254.169.254/keys/k/versions",
+            "http://127.0.0.1:80/keys/k/versions",
+            "http://localhost/",
+        ] {
+            assert!(to(stray).is_ok(), "{stray}");
+            let url = Url::parse(stray).unwrap();
+            let origin = url.origin().ascii_serialization();
+            assert!(transport.route(&url, &origin, true).is_err(), "{stray}");
         }
     }
 }

@@ -6,7 +6,7 @@ use super::PROVIDER;
 use super::kubeconfig::{self, Cluster, User};
 use crate::durable;
 use crate::environment::Environment;
-use crate::http::Options;
+use crate::http::{Options, is_private};
 use crate::keys::settings::K8s;
 use crate::keys::{KeyFault, Warning, expiry};
 use crate::limits;
@@ -90,7 +90,7 @@ fn from_kubeconfig(cluster: Cluster, user: User) -> Result<Access, KeyFault> {
     };
     Ok(Access {
         server,
-        bearer: token.as_ref().map(bearer),
+        bearer: token.as_ref().map(bearer).transpose()?,
         how,
         authority: authority.map(|pem| pem.expose().to_vec()),
         identity,
@@ -116,7 +116,7 @@ fn in_cluster(settings: &K8s, environment: &Environment) -> Result<Access, KeyFa
     };
     Ok(Access {
         server: checked(&format!("https://{host}:{port}"))?,
-        bearer: Some(bearer(&Secret::new(read(&folder.join("token"))?))),
+        bearer: Some(bearer(&Secret::new(read(&folder.join("token"))?))?),
         how: "token",
         authority: Some(read(&folder.join("ca.crt"))?),
         identity: None,
@@ -163,22 +163,27 @@ impl Access {
 
 /// A server that a token may be sent to: over TLS, or on this machine.
 fn checked(server: &str) -> Result<String, KeyFault> {
-    let server = server.trim_end_matches('/');
-    let local = server.strip_prefix("http://").is_some_and(|rest| {
-        let host = rest.split('/').next().unwrap_or_default();
-        let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
-        matches!(host, "localhost" | "127.0.0.1" | "[::1]")
+    let url = reqwest::Url::parse(server).ok();
+    let usable = url.is_some_and(|url| {
+        let plain = url.username().is_empty() && url.password().is_none();
+        plain && url.query().is_none() && url.fragment().is_none() && is_private(&url)
     });
-    if server.starts_with("https://") || local {
-        return Ok(server.to_owned());
+    if usable {
+        return Ok(server.trim_end_matches('/').to_owned());
     }
     Err(unusable(
-        "the API server's address must begin with https://, or be http:// on this machine (kubectl proxy)",
+        "the API server's address must begin with https://, or be http:// on this machine (kubectl proxy), and hold no user name, query or fragment",
     ))
 }
 
-fn bearer(token: &Secret) -> Secret {
-    Secret::new([b"Bearer ", token.expose().trim_ascii()].concat())
+fn bearer(token: &Secret) -> Result<Secret, KeyFault> {
+    let token = token.expose().trim_ascii();
+    if token.is_empty() || !token.iter().all(u8::is_ascii_graphic) {
+        return Err(unusable(
+            "the token is empty, or holds something else than letters, digits and signs: one token stands in its file, in one line",
+        ));
+    }
+    Ok(Secret::new([b"Bearer ", token].concat()))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, KeyFault> {
@@ -190,5 +195,47 @@ pub(super) fn unusable(why: &str) -> KeyFault {
     KeyFault::NotConfigured {
         provider: PROVIDER,
         why: why.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_goes_over_tls_or_stays_on_the_machine() {
+        for server in [
+            "https://k8s.example:6443/",
+            "https://k8s.example/api",
+            "http://localhost:8001",
+            "http://127.0.0.1:8001/",
+            "http://[::1]:8001",
+        ] {
+            let kept = checked(server).unwrap();
+            assert_eq!(kept, server.trim_end_matches('/'));
+        }
+        for server in [
+            "http://localhost:80@evil.example/",
+            "http://127.0.0.1:80@evil.example",
+            "https://user@k8s.example",
+            "http://localhost.evil.example",
+            "http://10.0.0.1",
+            "https://k8s.example?x=1",
+            "k8s.example",
+            "",
+        ] {
+            assert!(checked(server).is_err(), "{server}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_stand_in_a_header_is_refused_and_not_shown() {
+        for bad in ["", "hunter2\nanother", "hunter2 x"] {
+            let refused = bearer(&Secret::from(bad.to_owned())).unwrap_err();
+            assert!(refused.to_string().contains("token"), "{refused}");
+            assert!(!refused.to_string().contains("hunter2"), "{refused}");
+        }
+        let good = bearer(&Secret::from("abc.def\n".to_owned())).unwrap();
+        assert_eq!(good.expose(), b"Bearer abc.def");
     }
 }

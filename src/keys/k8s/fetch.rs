@@ -4,6 +4,7 @@ use super::access::{self, Access};
 use super::{K8sKeys, PROVIDER};
 use crate::http::{Method, Reply, Request};
 use crate::keys::context::from_http;
+use crate::keys::said::one_line;
 use crate::keys::{KeyFault, Warning};
 use crate::limits;
 use crate::reference::KeyRef;
@@ -59,10 +60,20 @@ fn is_name(text: &str, longest: usize, dots: bool) -> bool {
 }
 
 /// Kubernetes API v1, `Status`: what an API server says when it refuses.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Status {
     #[serde(default)]
+    kind: String,
+    #[serde(default)]
+    reason: String,
+    #[serde(default)]
     message: String,
+}
+
+impl Status {
+    fn of(reply: &Reply) -> Self {
+        serde_json::from_slice(&reply.body).unwrap_or_default()
+    }
 }
 
 impl K8sKeys {
@@ -76,7 +87,8 @@ impl K8sKeys {
         let reply = self.get(&access, &path).await?;
         match reply.status {
             200 => Ok(Secret::new(reply.body)),
-            404 => Err(KeyFault::NoSuchKey(place.shown.clone())),
+            // What answers in the API server's place knows nothing of secrets.
+            404 if says_not_found(&reply) => Err(KeyFault::NoSuchKey(place.shown.clone())),
             _ => Err(refusal(&access, &place.shown, &reply)),
         }
     }
@@ -121,10 +133,13 @@ impl K8sKeys {
     }
 }
 
+fn says_not_found(reply: &Reply) -> bool {
+    let status = Status::of(reply);
+    status.kind == "Status" && status.reason == "NotFound"
+}
+
 fn refusal(access: &Access, what: &str, reply: &Reply) -> KeyFault {
-    let said: String = serde_json::from_slice::<Status>(&reply.body)
-        .map(|status| status.message.chars().take(300).collect())
-        .unwrap_or_default();
+    let said = one_line(&Status::of(reply).message, 300);
     let cause = match said.is_empty() {
         true => format!("the API server answers {}", reply.status),
         false => format!("{said} ({})", reply.status),

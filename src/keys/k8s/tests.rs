@@ -89,7 +89,7 @@ impl Server {
                     } else {
                         (
                             404,
-                            json!({"kind": "Status", "message": "not found"}).to_string(),
+                            json!({"kind": "Status", "reason": "NotFound"}).to_string(),
                         )
                     };
                 let head = format!(

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::login;
 use super::name::Name;
-use super::refusal::{Refusal, doubts_the_token, errors};
+use super::refusal::{Refusal, doubts_the_token};
 use super::server::Server;
 use super::session::Held;
 use super::{PROVIDER, Vaults};
@@ -61,12 +61,8 @@ impl Vaults {
             if (200..300).contains(&reply.status) {
                 return Ok(reply.body);
             }
-            let refusal = Refusal {
-                endpoint: &server.endpoint,
-                status: reply.status,
-                said: server.without_token(errors(&reply.body), &held),
-            };
-            if reply.status != 403 || !doubts_the_token(&refusal.said) {
+            let refusal = Refusal::read(&server.endpoint, &reply);
+            if reply.status != 403 || !doubts_the_token(&refusal.said.text) {
                 return Err(server.asleep(refusal.fault(Some(call.key))).await);
             }
             // Nothing was done, so that it can be sent again with another token.
@@ -170,7 +166,7 @@ impl Server {
                 KeyFault::Login { cause, .. } => KeyFault::Login {
                     provider: PROVIDER,
                     how: self.session.how(),
-                    cause: self.without_token(cause, held),
+                    cause,
                 },
                 other => other,
             }),
@@ -196,14 +192,6 @@ impl Server {
             provider,
             endpoint,
             state,
-        }
-    }
-
-    /// No server should say a token again; one that does is not passed on.
-    fn without_token(&self, said: String, held: &Held) -> String {
-        match std::str::from_utf8(held.token.expose()) {
-            Ok(token) if said.contains(token) => said.replace(token, "…"),
-            _ => said,
         }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::PROVIDER;
 use super::name::is_path;
-use super::refusal::{Refusal, errors};
+use super::refusal::Refusal;
 use super::server::{Server, missing};
 use super::session::Lease;
 use crate::canon;
@@ -113,12 +113,12 @@ impl Login {
             } => (how, mount, role, secrets),
         };
         let mut body = serde_json::Map::new();
-        let mut sent = Vec::new();
         if let Some(role) = role {
             // The certificate method calls its role a name.
             let field = if *how == "cert" { "name" } else { "role" };
             body.insert(field.to_owned(), json!(role));
         }
+        let mut sent = Vec::new();
         for (field, source) in secrets {
             let secret = self.fetch(field, source)?;
             let text = std::str::from_utf8(secret.expose())
@@ -299,7 +299,8 @@ fn read_auth(reply: Reply) -> Result<Auth, KeyFault> {
 }
 
 fn refused(server: &Server, how: &'static str, path: &str, reply: &Reply) -> KeyFault {
-    let said = errors(&reply.body);
+    let refusal = Refusal::read(&server.endpoint, reply);
+    let said = refusal.said.text.clone();
     match reply.status {
         404 => missing(&format!("there is no login at {path}: {said}")),
         400..=499 if reply.status != 429 => KeyFault::Login {
@@ -307,12 +308,7 @@ fn refused(server: &Server, how: &'static str, path: &str, reply: &Reply) -> Key
             how,
             cause: said,
         },
-        status => Refusal {
-            endpoint: &server.endpoint,
-            status,
-            said,
-        }
-        .fault(None),
+        _ => refusal.fault(None),
     }
 }
 

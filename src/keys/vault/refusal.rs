@@ -5,7 +5,9 @@ use serde::Deserialize;
 use super::PROVIDER;
 use super::name::Name;
 use crate::canon;
+use crate::http::{self, Reply};
 use crate::keys::KeyFault;
+use crate::keys::said::one_line;
 use crate::limits;
 
 /// Longest text of the server's that is shown, in characters.
@@ -15,24 +17,54 @@ const SHOWN: usize = 512;
 pub(super) struct Refusal<'a> {
     pub(super) endpoint: &'a str,
     pub(super) status: u16,
-    /// What [`errors`] made of the body.
-    pub(super) said: String,
+    pub(super) said: Said,
+    /// Where it sends its callers.
+    location: Option<&'a str>,
 }
 
-impl Refusal<'_> {
+/// What an answer says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Said {
+    /// In one line.
+    pub(super) text: String,
+    /// Whether it is in the form of the server's own errors. What answers in
+    /// its place, a gateway say, knows nothing of keys.
+    own: bool,
+}
+
+impl<'a> Refusal<'a> {
+    /// Reads `reply`.
+    pub(super) fn read(endpoint: &'a str, reply: &'a Reply) -> Self {
+        Self {
+            endpoint,
+            status: reply.status,
+            said: said(&reply.body),
+            location: reply.header("location"),
+        }
+    }
+
     /// As a fault, about `key` where it was about one.
     pub(super) fn fault(self, key: Option<&Name>) -> KeyFault {
         if let Some(state) = self.state() {
             return KeyFault::Sealed {
                 provider: PROVIDER,
-                endpoint: self.endpoint.to_owned(),
+                endpoint: match self.target() {
+                    Some((origin, _)) => format!("{} (which points to {origin})", self.endpoint),
+                    None => self.endpoint.to_owned(),
+                },
                 state,
             };
         }
         if let Some(fault) = key.and_then(|key| self.about(key)) {
             return fault;
         }
-        let cause = format!("it answered {}: {}", self.status, self.said);
+        let cause = match self.target() {
+            Some((origin, _)) => format!(
+                "it answered {} and points to {origin}, as no Vault does: check the address",
+                self.status
+            ),
+            None => format!("it answered {}: {}", self.status, self.said.text),
+        };
         match (self.status, key) {
             (400 | 413, Some(key)) => KeyFault::BadRequest {
                 key: key.shown.clone(),
@@ -46,14 +78,20 @@ impl Refusal<'_> {
     }
 
     fn has(&self, text: &str) -> bool {
-        self.said.contains(text)
+        self.said.text.contains(text)
     }
 
     /// That the server is not one that serves now.
     fn state(&self) -> Option<&'static str> {
         match self.status {
             // A node that is not the active one sends its callers there.
-            301 | 302 | 307 | 308 => Some("in standby"),
+            307 | 308
+                if self
+                    .target()
+                    .is_some_and(|(_, path)| path.starts_with("/v1/")) =>
+            {
+                Some("in standby")
+            }
             472 => Some("a disaster recovery secondary"),
             473 => Some("a performance standby"),
             500 | 503 if self.has("sealed") => Some("sealed"),
@@ -65,8 +103,30 @@ impl Refusal<'_> {
         }
     }
 
+    /// Origin and path of where it sends its callers.
+    fn target(&self) -> Option<(String, String)> {
+        let location = self
+            .location
+            .filter(|_| (300..400).contains(&self.status))?;
+        let url = reqwest::Url::parse(self.endpoint)
+            .ok()?
+            .join(location)
+            .ok()?;
+        Some((http::endpoint(url.as_str()).ok()?, url.path().to_owned()))
+    }
+
     fn about(&self, key: &Name) -> Option<KeyFault> {
         let shown = || key.shown.clone();
+        if self.status == 403 {
+            return Some(KeyFault::Refused {
+                provider: PROVIDER,
+                what: shown(),
+                cause: self.said.text.clone(),
+            });
+        }
+        if !self.said.own {
+            return None;
+        }
         let gone = [
             "signing key not found",
             "key not found",
@@ -75,18 +135,11 @@ impl Refusal<'_> {
         if self.status == 404 && self.has("route") || self.has("unsupported path") {
             return Some(super::server::missing(&format!(
                 "there is no transit engine where {} is looked for ({}): set keys.vault.mount or TRANSIT_SECRET_ENGINE_PATH, or name the mount in the URI",
-                key.shown, self.said
+                key.shown, self.said.text
             )));
         }
         if self.status == 404 || gone.iter().any(|text| self.has(text)) {
             return Some(KeyFault::NoSuchKey(shown()));
-        }
-        if self.status == 403 {
-            return Some(KeyFault::Refused {
-                provider: PROVIDER,
-                what: shown(),
-                cause: self.said.clone(),
-            });
         }
         if self.status == 405 || self.has("unsupported operation") {
             return Some(KeyFault::Unsupported {
@@ -112,7 +165,7 @@ impl Refusal<'_> {
         if self.has("unknown key type") || self.has("unsupported key type") {
             return Some(KeyFault::WrongAlgorithm {
                 key: shown(),
-                why: self.said.clone(),
+                why: self.said.text.clone(),
             });
         }
         let version = key.version?;
@@ -126,7 +179,7 @@ impl Refusal<'_> {
             return Some(KeyFault::Refused {
                 provider: PROVIDER,
                 what: key.with_version(),
-                cause: self.said.clone(),
+                cause: self.said.text.clone(),
             });
         }
         None
@@ -136,7 +189,7 @@ impl Refusal<'_> {
     pub(super) fn garbled(why: &str) -> KeyFault {
         KeyFault::Provider {
             provider: PROVIDER,
-            cause: format!("its answer cannot be read: {}", clean(why)),
+            cause: format!("its answer cannot be read: {}", shown(why)),
         }
     }
 }
@@ -155,30 +208,29 @@ pub(super) fn doubts_the_token(said: &str) -> bool {
     said.contains("invalid token") || !said.contains("occurred")
 }
 
-/// What a body of an error says, in one line.
-pub(super) fn errors(body: &[u8]) -> String {
+/// What a body of an error says.
+fn said(body: &[u8]) -> Said {
     #[derive(Deserialize)]
     struct Errors {
         errors: Vec<String>,
     }
     match canon::parse_as::<Errors>(body, limits::KEY_SERVICE) {
-        Ok(said) => clean(&said.errors.join("; ")),
-        Err(_) => clean(&String::from_utf8_lossy(&body[..body.len().min(SHOWN)])),
+        Ok(said) => Said {
+            text: shown(&said.errors.join("; ")),
+            own: true,
+        },
+        Err(_) => Said {
+            text: shown(&String::from_utf8_lossy(body)),
+            own: false,
+        },
     }
 }
 
-fn clean(text: &str) -> String {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let line: String = words
-        .join(" ")
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(SHOWN)
-        .collect();
-    if line.is_empty() {
-        return "nothing more".to_owned();
+fn shown(text: &str) -> String {
+    match one_line(text, SHOWN) {
+        line if line.is_empty() => "nothing more".to_owned(),
+        line => line,
     }
-    line
 }
 
 #[cfg(test)]
@@ -186,14 +238,62 @@ mod tests {
     use super::*;
     use crate::reference::KeyRef;
 
-    fn fault(status: u16, said: &str) -> KeyFault {
+    fn refused(status: u16, text: &str, own: bool, location: Option<&str>) -> KeyFault {
         let key = KeyRef::parse("openbao://k?version=7").unwrap();
+        let said = Said {
+            text: text.to_owned(),
+            own,
+        };
         Refusal {
             endpoint: "https://h",
             status,
-            said: said.to_owned(),
+            said,
+            location,
         }
         .fault(Some(&Name::parse(&key).unwrap()))
+    }
+
+    fn fault(status: u16, said: &str) -> KeyFault {
+        refused(status, said, true, None)
+    }
+
+    #[test]
+    fn only_the_server_itself_says_that_there_is_no_key() {
+        for (status, text) in [
+            (404, "nothing more"),
+            (404, "<html>key not found"),
+            (404, "no route"),
+            (400, "no existing key named k"),
+        ] {
+            let code = refused(status, text, false, None).code();
+            assert!(matches!(code, "provider-failed" | "bad-request"), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_redirect_is_a_standbys_only_where_it_keeps_to_the_api() {
+        let to = |status, location| refused(status, "nothing more", false, Some(location));
+        for location in [
+            "https://active:8200/v1/transit/sign/k",
+            "/v1/transit/sign/k",
+        ] {
+            for status in [307, 308] {
+                let fault = to(status, location);
+                assert_eq!(fault.code(), "kms-sealed", "{location}");
+            }
+        }
+        let named = to(307, "https://active:8200/v1/transit/sign/k");
+        assert!(named.to_string().contains("https://active:8200"), "{named}");
+        for (status, location) in [
+            (302, "https://login.example/v1/"),
+            (301, "https://h/v1/transit/sign/k"),
+            (307, "https://login.example/?next=/v1/"),
+        ] {
+            let fault = to(status, location);
+            assert_eq!(fault.code(), "provider-failed", "{location}");
+            assert!(fault.to_string().contains("check the address"), "{fault}");
+        }
+        assert_eq!(fault(307, "nothing more").code(), "provider-failed");
     }
 
     // What OpenBao 2.7 and Vault answer, word for word.
@@ -202,7 +302,6 @@ mod tests {
         for (status, said, code) in [
             (503, "Vault is sealed", "kms-sealed"),
             (503, "OpenBao is sealed", "kms-sealed"),
-            (307, "nothing more", "kms-sealed"),
             (472, "nothing more", "kms-sealed"),
             (473, "nothing more", "kms-sealed"),
             (400, "Vault is not initialized", "kms-sealed"),
@@ -279,6 +378,7 @@ mod tests {
     #[test]
     fn bodies_are_shown_in_one_short_line() {
         let body = br#"{"errors":["1 error occurred:\n\t* permission denied\n\n"]}"#;
+        let errors = |body: &[u8]| said(body).text;
         assert_eq!(errors(body), "1 error occurred: * permission denied");
         assert_eq!(errors(br#"{"errors":[]}"#), "nothing more");
         assert_eq!(errors(b""), "nothing more");

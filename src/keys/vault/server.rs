@@ -52,7 +52,8 @@ impl Server {
                 "the address has a user name, a query or a fragment, which it cannot have",
             ));
         }
-        if endpoint.starts_with("http://") && !settings.allow_http && !is_loopback(&endpoint) {
+        let private = reqwest::Url::parse(&endpoint).is_ok_and(|url| http::is_private(&url));
+        if !private && !settings.allow_http {
             return Err(missing(&format!(
                 "{endpoint} would carry the token in clear: use https://, or set keys.vault.allow_http = true"
             )));
@@ -222,42 +223,5 @@ pub(super) fn missing(why: &str) -> KeyFault {
     KeyFault::NotConfigured {
         provider: PROVIDER,
         why: why.to_owned(),
-    }
-}
-
-fn is_loopback(endpoint: &str) -> bool {
-    let host = endpoint.trim_start_matches("http://");
-    let host = match host.strip_prefix('[') {
-        Some(six) => six.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
-    };
-    host == "localhost"
-        || host
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_loopback;
-
-    #[test]
-    fn only_this_machine_is_loopback() {
-        for here in [
-            "http://127.0.0.1:8200",
-            "http://localhost",
-            "http://[::1]:1",
-        ] {
-            assert!(is_loopback(here), "{here}");
-        }
-        for there in [
-            "http://vault:8200",
-            "http://10.0.0.1",
-            "http://127.0.0.1.example",
-            "http://localhost.example",
-            "http://[fe80::1]",
-        ] {
-            assert!(!is_loopback(there), "{there}");
-        }
     }
 }

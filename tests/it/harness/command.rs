@@ -123,7 +123,10 @@ impl Obreia {
         ] {
             command.env(name, "http://127.0.0.1:9");
         }
-        command.env("NO_PROXY", "127.0.0.1,localhost,::1");
+        // Ours shows no proxy what stays on the machine, whatever is set.
+        if self.program != Path::new(env!("CARGO_BIN_EXE_obreia")) {
+            command.env("NO_PROXY", "127.0.0.1,localhost,::1");
+        }
         for (name, value) in &self.env {
             match value {
                 Some(value) => command.env(name, value),

@@ -87,6 +87,21 @@ fn an_error_of_the_service_is_not_followed_by_a_second_signature() {
 }
 
 #[test]
+fn a_page_in_the_vaults_place_makes_no_second_version() {
+    let (vault, scratch) = known();
+    let page = || Answer::With(404, Vec::new(), json!("<html>404 page not found</html>"));
+    vault.server.fault("GetKey", page());
+    let out = super::with(&scratch, &["key", "create", KEY, "-o", "json"]).run();
+    assert_eq!(
+        out.expect_code(4).json()["code"],
+        "provider-failed",
+        "{out}"
+    );
+    let asked = vault.server.asked();
+    assert!(!asked.iter().any(|what| what == "CreateKey"), "{asked:?}");
+}
+
+#[test]
 fn cut_after_the_request_was_sent() {
     let (vault, scratch) = known();
     vault.server.fault("sign", Answer::Cut);

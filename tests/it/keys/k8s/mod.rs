@@ -183,6 +183,7 @@ fn who_may_not_is_told_so() {
     let token = format!("{{token: {TOKEN}}}");
     assert_eq!(code(&token, "k8s://ci/forbidden", 5), "kms-refused");
     assert_eq!(code(&token, "k8s://ci/absent", 3), "no-such-key");
+    assert_eq!(code(&token, "k8s://ci/elsewhere", 4), "provider-failed");
     assert_eq!(code(&token, "k8s://ci", 2), "bad-request");
     let exec =
         "{exec: {apiVersion: client.authentication.k8s.io/v1, command: aws-iam-authenticator}}";

@@ -102,7 +102,12 @@ fn serve(
         .unwrap_or_default()
         .to_owned();
     let status = |code: u16, message: &str| {
-        let body = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "code": code});
+        let reason = match code {
+            401 => "Unauthorized",
+            403 => "Forbidden",
+            _ => "NotFound",
+        };
+        let body = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "reason": reason, "code": code});
         (code, body.to_string())
     };
     let (code, body) = if !certified && !request.contains(&bearer) {
@@ -121,6 +126,8 @@ fn serve(
                 200,
                 format!("{{\"kind\": \"{TOKEN}\", \"data\": \"{TOKEN}\"}}"),
             ),
+            // As a gateway before the API server says that it knows no such way.
+            Some("elsewhere") => (404, "404 page not found\n".to_owned()),
             _ => status(404, "secrets not found"),
         }
     };

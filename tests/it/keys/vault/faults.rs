@@ -32,7 +32,11 @@ const READ: &str = "GET /v1/transit/keys/";
 
 fn faults() -> Vec<Fault> {
     let answer = |status, body: &str| Act::Answer(status, "", body.to_owned());
-    let elsewhere = Act::Answer(307, "Location: https://other.example/\r\n", String::new());
+    let elsewhere = Act::Answer(
+        307,
+        "Location: https://other.example/v1/x\r\n",
+        String::new(),
+    );
     let mut all = Vec::new();
     let mut each = |at, (exit, code), hint, acts: Vec<Act>| {
         all.extend(acts.into_iter().map(|act| Fault {
@@ -71,6 +75,9 @@ fn faults() -> Vec<Fault> {
         Act::Garbage(5 << 20),
         answer(200, "{\"data\":{}}"),
         answer(204, ""),
+        // A gateway knows nothing of keys, and a login page is no standby.
+        answer(404, "<html>not found"),
+        Act::Answer(302, "Location: https://login.example/\r\n", String::new()),
         Act::Alter(|b| b.replace("vault:v1:", "vault:v2:")),
         Act::Alter(|b| b.replace("vault:v1:", "v1:")),
         Act::Alter(|b| b.replace("vault:v1:", "vault:v1:?")),
@@ -136,6 +143,27 @@ fn each_fault_has_its_code_and_its_hint() {
         &["sign", "a.txt", "--key", "openbao://faulty"],
     )
     .expect_code(0);
+}
+
+#[test]
+fn a_page_in_the_servers_place_says_nothing_of_keys() {
+    let Some(bao) = server() else { return };
+    bao.key("paged", "ecdsa-p256");
+    let between = Between::new(&bao.host);
+    let (scratch, address) = (place(), between.address());
+    let page = || Act::Answer(404, "", "<html>404 page not found</html>".to_owned());
+    between.next("GET /v1/transit/keys", page());
+    run(&scratch, &address, &["key", "list", "openbao://"])
+        .expect_code(4)
+        .stderr_has("error[provider-failed]");
+    between.seen();
+    between.next("GET /v1/transit/keys/", page());
+    let create = ["key", "create", "openbao://paged", "--algorithm", "ed25519"];
+    run(&scratch, &address, &create)
+        .expect_code(4)
+        .stderr_has("404 page not found");
+    let seen = between.seen();
+    assert!(!seen.iter().any(|line| line.starts_with("PUT")), "{seen:?}");
 }
 
 #[test]
