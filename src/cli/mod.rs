@@ -314,6 +314,9 @@ fn dispatch(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
     }
 }
 
+/// How long what still runs when a command is done is waited for.
+const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// Runs a future to its end on this thread; starting more threads would cost
 /// more than most commands take.
 pub fn block_on<F: Future>(future: F) -> Result<F::Output, Failure> {
@@ -321,7 +324,11 @@ pub fn block_on<F: Future>(future: F) -> Result<F::Output, Failure> {
         .enable_all()
         .build()
         .map_err(|e| Failure::new(Exit::Undetermined, "cannot start the runtime").cause(e))?;
-    Ok(runtime.block_on(future))
+    let done = runtime.block_on(future);
+    // What was given up on, a name that is looked up or a lock that is waited
+    // for in a thread, is not waited for.
+    runtime.shutdown_timeout(LAST_WORDS);
+    Ok(done)
 }
 
 #[cfg(test)]
@@ -351,6 +358,21 @@ mod tests {
                 "{said}"
             );
         }
+    }
+
+    #[test]
+    fn a_thread_that_was_given_up_on_does_not_hold_up_the_end() {
+        use std::time::{Duration, Instant};
+
+        let begun = Instant::now();
+        let done = block_on(async {
+            let stuck = tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_secs(30)));
+            tokio::time::timeout(Duration::from_millis(10), stuck)
+                .await
+                .is_err()
+        });
+        assert!(done.unwrap());
+        assert!(begun.elapsed() < Duration::from_secs(15));
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! Public keys that providers already showed, so that nobody asks twice.
 //!
-//! One file per key in the state folder, `known-keys/SHA-256-of-the-URI.json`;
-//! whoever can write there can also write the configuration, so it is trusted
+//! One file per key and place that showed it, in the state folder:
+//! `known-keys/SHA-256-of-the-URI-hash-of-the-place.json`. A place is what the
+//! URI leaves out: the server, cluster, endpoint or module that was asked. Whoever can write there can also write the configuration, so it is trusted
 //! as far as that is. A version's public key never changes: one that does is
 //! a fault, also after the entry's age made it stale.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -68,91 +71,176 @@ impl KnownKeys {
         }
     }
 
-    /// What is known of `key`, if it is fresh. A file that cannot be read is
-    /// as none: the provider is asked again.
-    pub(super) fn fresh(&self, key: &KeyRef) -> Option<Known> {
-        let known = self.any(key)?;
-        let age = self.clock.now().secs() - known.at.secs();
-        (0..=AGE).contains(&age).then_some(known)
-    }
-
-    /// What is known of `key`, of whatever age: for those who may not ask.
-    pub(super) fn any(&self, key: &KeyRef) -> Option<Known> {
-        let name = name(key)?;
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = seen.get(&name) {
-            return Some(known.clone());
-        }
-        drop(seen);
-        let bytes = durable::read(&self.folder.as_ref()?.join(&name), limits::DOCUMENT).ok()?;
-        serde_json::from_slice(&bytes).ok()
-    }
-
-    /// Takes note of what the provider showed now.
+    /// What is known of `key` as it was shown at `place`, if it is fresh. What
+    /// another server, cluster or module showed under the same name is another
+    /// key.
     ///
     /// # Errors
-    /// `PublicKeyChanged` where a version had another public key before. That
-    /// the note cannot be written is no error: the provider is asked again.
+    /// As [`KnownKeys::any`].
+    pub(super) fn fresh(&self, key: &KeyRef, place: &str) -> Result<Option<Known>, KeyFault> {
+        let known = self.any(key, place)?;
+        Ok(known.filter(|known| {
+            let age = self.clock.now().secs() - known.at.secs();
+            (0..=AGE).contains(&age)
+        }))
+    }
+
+    /// What is known of `key` at `place`, of whatever age: for those who may
+    /// not ask.
+    ///
+    /// # Errors
+    /// `Unavailable` where there is a note that cannot be read: without it a
+    /// key that was replaced would go unnoticed.
+    pub(super) fn any(&self, key: &KeyRef, place: &str) -> Result<Option<Known>, KeyFault> {
+        match name(key, place) {
+            Some(name) => self.noted(&name),
+            None => Ok(None),
+        }
+    }
+
+    /// What was shown last of `key`, wherever that was: for those who may not
+    /// ask and do not know where they would.
+    ///
+    /// # Errors
+    /// As [`KnownKeys::any`].
+    pub(super) fn anywhere(&self, key: &KeyRef) -> Result<Option<Known>, KeyFault> {
+        let mut last: Option<Known> = None;
+        for name in self.names(key)? {
+            let found = self.noted(&name)?;
+            if let Some(found) = found
+                && last.as_ref().is_none_or(|last| last.at < found.at)
+            {
+                last = Some(found);
+            }
+        }
+        Ok(last)
+    }
+
+    fn noted(&self, name: &str) -> Result<Option<Known>, KeyFault> {
+        if let Some(known) = self.seen().get(name) {
+            return Ok(Some(known.clone()));
+        }
+        let Some(folder) = &self.folder else {
+            return Ok(None);
+        };
+        let path = folder.join(name);
+        let broken = |cause: String| KeyFault::Unavailable {
+            doing: "read",
+            what: path.display().to_string(),
+            cause: format!(
+                "{cause}; if it cannot be put back, forget it with: obreia key forget KEY"
+            ),
+        };
+        match durable::read(&path, limits::DOCUMENT) {
+            Ok(bytes) => match serde_json::from_slice(&bytes) {
+                Ok(known) => Ok(Some(known)),
+                Err(e) => Err(broken(format!("it is no note of a public key ({e})"))),
+            },
+            Err(e) if e.is_not_found() => Ok(None),
+            Err(e) => Err(broken(e.to_string())),
+        }
+    }
+
+    /// The names of all notes of `key`.
+    fn names(&self, key: &KeyRef) -> Result<Vec<String>, KeyFault> {
+        let Some(prefix) = prefix(key) else {
+            return Ok(Vec::new());
+        };
+        let mut names: BTreeSet<String> = self.seen().keys().cloned().collect();
+        if let Some(folder) = &self.folder {
+            let unreadable = |e: std::io::Error| KeyFault::Unavailable {
+                doing: "read",
+                what: folder.display().to_string(),
+                cause: e.to_string(),
+            };
+            match std::fs::read_dir(folder) {
+                Ok(entries) => {
+                    for entry in entries {
+                        let name = entry.map_err(unreadable)?.file_name();
+                        names.extend(name.into_string());
+                    }
+                }
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+                Err(e) => return Err(unreadable(e)),
+            }
+        }
+        names.retain(|name| name.starts_with(&prefix));
+        Ok(names.into_iter().collect())
+    }
+
+    /// Takes note of what the provider showed now. Versions that it shows no
+    /// more are kept as retired: they verify nothing, and one that comes back
+    /// with another key is noticed.
+    ///
+    /// # Errors
+    /// `PublicKeyChanged` where a version had another public key before, or
+    /// the newest version is older than it was. That the note cannot be
+    /// written is no error: the provider is asked again.
     pub(super) fn learn(
         &self,
         provider: &'static str,
         key: &KeyRef,
-        known: Known,
+        place: &str,
+        mut known: Known,
     ) -> Result<(), KeyFault> {
-        let Some(name) = name(key) else { return Ok(()) };
-        if let Some(before) = self.any(key) {
-            for version in &known.versions {
-                let changed = before.versions.iter().any(|old| {
-                    (old.version, &old.name) == (version.version, &version.name)
-                        && old.public_key != version.public_key
-                });
-                if changed {
-                    let shown = match (&version.name, version.version) {
-                        (Some(name), _) => format!(" version {name}"),
-                        (None, Some(number)) => format!(" version {number}"),
-                        (None, None) => String::new(),
-                    };
-                    return Err(KeyFault::PublicKeyChanged {
-                        provider,
-                        key: format!("{}{shown}", key.without_version()),
-                    });
-                }
-            }
+        let Some(name) = name(key, place) else {
+            return Ok(());
+        };
+        if let Some(before) = self.noted(&name)? {
+            let shown = key.without_version();
+            known
+                .goes_on_from(before)
+                .map_err(|what| KeyFault::PublicKeyChanged {
+                    provider,
+                    key: format!("{shown}{what}"),
+                })?;
         }
         if let (Some(folder), Ok(bytes)) = (&self.folder, serde_json::to_vec_pretty(&known)) {
-            let made = std::fs::create_dir_all(folder);
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
             if made.is_ok() {
                 let _ = durable::write(&folder.join(&name), &bytes, 0o600, Existing::Replace);
             }
         }
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.insert(name, known);
+        self.seen().insert(name, known);
         Ok(())
     }
 
-    /// Forgets `key`; tells whether anything was known.
+    /// Lets the provider be asked anew: what is known may no longer hold. It is
+    /// kept all the same, so that a public key that changes is noticed.
+    pub(super) fn doubt(&self, provider: &'static str, key: &KeyRef, place: &str) {
+        if let Ok(Some(known)) = self.any(key, place) {
+            let at = Timestamp::from_secs(0);
+            // The same keys as before, which cannot be a change.
+            let _ = self.learn(provider, key, place, Known { at, ..known });
+        }
+    }
+
+    /// Forgets `key`, wherever it was shown; tells whether anything was known.
     ///
     /// # Errors
-    /// `Unavailable` where the note cannot be removed.
+    /// `Unavailable` where a note cannot be removed.
     pub(super) fn forget(&self, key: &KeyRef) -> Result<bool, KeyFault> {
-        let Some(name) = name(key) else {
-            return Ok(false);
-        };
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = seen.remove(&name).is_some();
-        drop(seen);
-        let Some(folder) = &self.folder else {
-            return Ok(known);
-        };
-        match std::fs::remove_file(folder.join(&name)) {
-            Ok(()) => Ok(true),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(known),
-            Err(e) => Err(KeyFault::Unavailable {
-                doing: "remove",
-                what: folder.join(&name).display().to_string(),
-                cause: e.to_string(),
-            }),
+        let mut known = false;
+        for name in self.names(key)? {
+            known |= self.seen().remove(&name).is_some();
+            let Some(folder) = &self.folder else { continue };
+            match std::fs::remove_file(folder.join(&name)) {
+                Ok(()) => known = true,
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+                Err(e) => {
+                    return Err(KeyFault::Unavailable {
+                        doing: "remove",
+                        what: folder.join(&name).display().to_string(),
+                        cause: e.to_string(),
+                    });
+                }
+            }
         }
+        Ok(known)
+    }
+
+    fn seen(&self) -> MutexGuard<'_, BTreeMap<String, Known>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The clock that ages go by.
@@ -162,11 +250,44 @@ impl KnownKeys {
 }
 
 impl Known {
+    /// Takes over what is shown no more.
+    ///
+    /// # Errors
+    /// What changed that never does, as it follows on the key's name.
+    fn goes_on_from(&mut self, before: Self) -> Result<(), String> {
+        let newest = |known: &Self| known.versions.iter().filter_map(|v| v.version).max();
+        if let (Some(had), Some(shows)) = (newest(&before), newest(self))
+            && shows < had
+        {
+            return Err(format!(
+                " (it had version {had}, and shows {shows} as its newest)"
+            ));
+        }
+        for old in before.versions {
+            let same = |new: &&KnownVersion| (new.version, &new.name) == (old.version, &old.name);
+            match self.versions.iter().find(same) {
+                Some(new) if new.public_key != old.public_key => {
+                    return Err(match (&old.name, old.version) {
+                        (Some(name), _) => format!(" version {name}"),
+                        (None, Some(number)) => format!(" version {number}"),
+                        (None, None) => String::new(),
+                    });
+                }
+                Some(_) => {}
+                None => self.versions.push(KnownVersion {
+                    state: VersionState::Retired.as_str().to_owned(),
+                    ..old
+                }),
+            }
+        }
+        Ok(())
+    }
+
     /// The versions to verify `key` with, the active one first.
     ///
     /// # Errors
-    /// `NoSuchVersion` and `Retired` for a version that is named, and
-    /// `Provider` where a note cannot be read.
+    /// `NoSuchVersion` and `Retired` for a version that is named, `Disabled`
+    /// where no version verifies, and `Provider` where a note cannot be read.
     pub(super) fn trusted(
         &self,
         provider: &'static str,
@@ -204,7 +325,11 @@ impl Known {
             _ => {
                 found.retain(|version| version.state.verifies());
                 if found.is_empty() {
-                    return Err(KeyFault::NoSuchKey(shown));
+                    return Err(match self.versions.is_empty() {
+                        true => KeyFault::NoSuchKey(shown),
+                        // When it was last looked at, nothing of it verified.
+                        false => KeyFault::Disabled(shown),
+                    });
                 }
                 Ok(found)
             }
@@ -212,11 +337,17 @@ impl Known {
     }
 }
 
-fn name(key: &KeyRef) -> Option<String> {
+/// What the names of all notes of a key begin with.
+fn prefix(key: &KeyRef) -> Option<String> {
     match key.without_version() {
-        KeyRef::Provider { uri, .. } => Some(format!("{}.json", sha256(uri.as_bytes()).hex())),
+        KeyRef::Provider { uri, .. } => Some(format!("{}-", sha256(uri.as_bytes()).hex())),
         KeyRef::Kms { .. } | KeyRef::File(_) => None,
     }
+}
+
+fn name(key: &KeyRef, place: &str) -> Option<String> {
+    let place = sha256(place.as_bytes()).hex();
+    Some(format!("{}{}.json", prefix(key)?, &place[..16]))
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ enum { INITIALIZE = 0, GET_FUNCTION_LIST = 3, GET_TOKEN_INFO = 6, OPEN_SESSION =
        GENERATE_KEY_PAIR = 59 };
 enum { OK = 0, GENERAL_ERROR = 5, CANT_LOCK = 0x0a, DEVICE_ERROR = 0x30,
        MECHANISM_INVALID = 0x70, PIN_LOCKED = 0xa4, SESSION_COUNT = 0xb1,
-       SESSION_HANDLE_INVALID = 0xb3 };
+       SESSION_HANDLE_INVALID = 0xb3, TOKEN_NOT_PRESENT = 0xe0 };
 
 static struct list real, ours;
 static atomic_int sessions, running, losses;
@@ -101,6 +101,7 @@ static ulong login(ulong session, ulong user, char *pin, ulong length) {
     fflush(stdout);
     if (mode("login-locks")) return PIN_LOCKED;
     if (mode("login-fails")) return GENERAL_ERROR;
+    if (mode("login-absent")) return TOKEN_NOT_PRESENT;
     return ((ulong (*)(ulong, ulong, char *, ulong))real.call[LOGIN])(session, user, pin, length);
 }
 

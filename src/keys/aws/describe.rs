@@ -125,7 +125,8 @@ impl AwsKeys {
             scheme: SCHEME.to_owned(),
             uri: name.shown.clone(),
         };
-        let known = self.context.known.any(&key)?;
+        let at = self.places.name(name);
+        let known = self.context.known.any(&key, &at).ok()??;
         let version = known.versions.first()?;
         PublicKey::from_pem(version.public_key.as_bytes()).ok()
     }

@@ -32,6 +32,9 @@ impl Lifecycle for AwsKeys {
                     noted(sent).map_err(|e| asked("kms:DisableKey").failed(&e))?;
                 }
             }
+            // Verifying asks anew: what is noted says that it may.
+            let at = self.places.name(&name);
+            self.context.known.doubt(PROVIDER, key, &at);
             let described = self.described(&place, &name, &metadata).await?;
             // The change was acknowledged; AWS may tell of the old state for a while.
             Ok(Described { state, ..described })

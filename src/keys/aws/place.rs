@@ -64,6 +64,17 @@ impl Places {
         self.at((self.endpoint(None), self.usual_region())).await
     }
 
+    /// What the keys there are noted under. Which account answers is not known
+    /// before it does; the profile is what is known of it.
+    pub(super) fn name(&self, name: &Name) -> String {
+        let profile = self.settings.profile.clone();
+        let profile = profile.or_else(|| self.context.environment.get("AWS_PROFILE"));
+        let endpoint = self.endpoint(name.endpoint.as_deref());
+        [endpoint, self.region(name), profile]
+            .map(Option::unwrap_or_default)
+            .join(" ")
+    }
+
     /// The region that the name, the configuration or the environment says.
     pub(super) fn region(&self, name: &Name) -> Option<String> {
         name.region.clone().or_else(|| self.usual_region())

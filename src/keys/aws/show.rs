@@ -27,14 +27,17 @@ impl AwsKeys {
     /// What is known of the key; AWS is asked where that is not fresh.
     pub(super) async fn known(&self, key: &KeyRef) -> Result<Known, KeyFault> {
         let name = Name::parse(key)?;
-        if let Some(known) = self.context.known.fresh(key)
+        let notes = &self.context.known;
+        let at = self.places.name(&name);
+        if self.context.offline {
+            let known = notes.any(key, &at)?;
+            let known = known.ok_or(KeyFault::Offline { provider: PROVIDER })?;
+            return self.as_stated(&name, known);
+        }
+        if let Some(known) = notes.fresh(key, &at)?
             && self.still_fits(&name, &known)
         {
             return Ok(known);
-        }
-        if self.context.offline {
-            let known = self.context.known.any(key);
-            return known.ok_or(KeyFault::Offline { provider: PROVIDER });
         }
         let place = self.places.of(&name).await?;
         let metadata = match self.metadata(&place, &name).await {
@@ -70,16 +73,18 @@ impl AwsKeys {
     /// Takes note of what AWS showed. An alias that names another key than
     /// before is no longer the key that was trusted.
     fn learn(&self, key: &KeyRef, name: &Name, known: &Known) -> Result<(), KeyFault> {
-        match self.context.known.any(key) {
+        let at = self.places.name(name);
+        match self.context.known.any(key, &at)? {
             Some(before) if !same_key(&before.id, &known.id) => {
                 Err(replaced(name, &before.id, &known.id))
             }
-            _ => self.context.known.learn(PROVIDER, key, known.clone()),
+            _ => self.context.known.learn(PROVIDER, key, &at, known.clone()),
         }
     }
 
     /// Whether a note is about the key as it would be asked for now: the
-    /// region and the scheme of RSA keys may be configured anew.
+    /// region may be configured anew, and AWS says whether a key signs under
+    /// the scheme that is stated by now.
     fn still_fits(&self, name: &Name, known: &Known) -> bool {
         let region = self.places.region(name);
         let region = region.is_none_or(|region| {
@@ -95,6 +100,17 @@ impl AwsKeys {
             key.is_ok_and(|key| scheme.is_some() && self.scheme(name, key.kind()) == scheme)
         });
         region && scheme
+    }
+
+    /// A note with the scheme that is stated by now, which may be another than
+    /// when it was taken.
+    fn as_stated(&self, name: &Name, mut known: Known) -> Result<Known, KeyFault> {
+        for version in &mut known.versions {
+            if let Ok(key) = PublicKey::from_pem(version.public_key.as_bytes()) {
+                version.scheme = self.scheme_of(name, key.kind())?.to_string();
+            }
+        }
+        Ok(known)
     }
 
     fn scheme(&self, name: &Name, kind: KeyKind) -> Option<Scheme> {

@@ -91,10 +91,11 @@ impl Lifecycle for AzureKeys {
                     };
                     vault.update(&name, &version.version, parameters).await?;
                 }
-                self.context.known.forget(&name.one(&version.version))?;
+                let note = name.one(&version.version);
+                self.context.known.doubt(PROVIDER, &note, vault.endpoint());
             }
             for note in [name.newest(), name.whole()] {
-                self.context.known.forget(&note)?;
+                self.context.known.doubt(PROVIDER, &note, vault.endpoint());
             }
             let seen = match &name.version {
                 Some(_) => vec![look_up.one(&name).await?],

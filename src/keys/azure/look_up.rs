@@ -8,6 +8,7 @@ use super::{PROVIDER, jwk};
 use crate::crypto::PublicKey;
 use crate::keys::KeyFault;
 use crate::keys::known::{Known, KnownKeys, KnownVersion};
+use crate::reference::KeyRef;
 use crate::time::Timestamp;
 use crate::trust::VersionState;
 
@@ -102,6 +103,14 @@ impl Seen {
     }
 }
 
+/// The versions that verify, of those that were seen, newest first.
+pub(super) fn verifying(seen: &[Seen]) -> Vec<KnownVersion> {
+    seen.iter()
+        .enumerate()
+        .filter_map(|(at, seen)| Some(seen.note(seen.version_state(at == 0)?)))
+        .collect()
+}
+
 /// Looks keys up in one vault.
 pub(super) struct LookUp<'a> {
     pub(super) vault: &'a Vault,
@@ -116,13 +125,10 @@ impl LookUp<'_> {
         let key = self.vault.get(name, name.version.as_deref()).await?;
         let seen = Seen::read(name, &key, self.now)?;
         // What it is by itself, whether or not there are newer ones.
-        if let Some(state) = seen.version_state(true) {
-            let known = self.known(name, vec![seen.note(state)]);
-            self.known
-                .learn(PROVIDER, &name.one(&seen.version), known.clone())?;
-            if name.version.is_none() {
-                self.known.learn(PROVIDER, &name.newest(), known)?;
-            }
+        let known = self.known(name, verifying(std::slice::from_ref(&seen)));
+        self.learn(&name.one(&seen.version), known.clone())?;
+        if name.version.is_none() {
+            self.learn(&name.newest(), known)?;
         }
         Ok(seen)
     }
@@ -174,24 +180,27 @@ impl LookUp<'_> {
                 }
             });
         }
-        let verifying: Vec<KnownVersion> = found
-            .iter()
-            .enumerate()
-            .filter_map(|(at, seen)| Some(seen.note(seen.version_state(at == 0)?)))
-            .collect();
-        if !verifying.is_empty() {
-            self.known
-                .learn(PROVIDER, &whole.whole(), self.known(&whole, verifying))?;
-        }
+        self.learn(&whole.whole(), self.known(&whole, verifying(&found)))?;
         Ok(found)
     }
 
     fn remembered(&self, name: &Name, version: &str) -> Option<PublicKey> {
-        let known = self.known.any(&name.one(version))?;
+        let place = self.vault.endpoint();
+        let known = self.known.any(&name.one(version), place).ok()??;
         PublicKey::from_pem(known.versions.first()?.public_key.as_bytes()).ok()
     }
 
-    fn known(&self, name: &Name, versions: Vec<KnownVersion>) -> Known {
+    /// Takes note of what was seen. What verifies nothing is noted too, as
+    /// that: an older note says otherwise.
+    fn learn(&self, key: &KeyRef, known: Known) -> Result<(), KeyFault> {
+        let place = self.vault.endpoint();
+        if known.versions.is_empty() && self.known.any(key, place)?.is_none() {
+            return Ok(());
+        }
+        self.known.learn(PROVIDER, key, place, known)
+    }
+
+    pub(super) fn known(&self, name: &Name, versions: Vec<KnownVersion>) -> Known {
         Known {
             at: self.known.now(),
             id: name.id(),

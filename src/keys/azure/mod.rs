@@ -102,7 +102,7 @@ impl AzureKeys {
 
     /// The version to sign with and its public key: remembered, or asked for.
     async fn version(&self, name: &Name, vault: &Vault) -> Result<(String, PublicKey), KeyFault> {
-        if let Some(found) = self.remembered(name) {
+        if let Some(found) = self.remembered(name)? {
             return Ok(found);
         }
         let seen = self.look_up(vault).one(name).await?;
@@ -110,19 +110,33 @@ impl AzureKeys {
         Ok((seen.version, seen.public_key))
     }
 
-    fn remembered(&self, name: &Name) -> Option<(String, PublicKey)> {
+    fn remembered(&self, name: &Name) -> Result<Option<(String, PublicKey)>, KeyFault> {
         let known = &self.context.known;
         let notes = match &name.version {
             Some(version) => vec![name.one(version)],
             None => vec![name.whole(), name.newest()],
         };
-        let known = notes.iter().find_map(|note| known.fresh(note))?;
-        let newest = known.versions.first()?;
-        if newest.state != VersionState::Active.as_str() {
-            return None;
+        let place = self.place(&name.host)?;
+        let mut found = None;
+        for note in &notes {
+            found = known.fresh(note, &place)?;
+            if found.is_some() {
+                break;
+            }
         }
-        let public_key = PublicKey::from_pem(newest.public_key.as_bytes()).ok()?;
-        Some((newest.name.clone()?, public_key))
+        Ok(found.and_then(|known| {
+            let newest = known.versions.into_iter().next()?;
+            if newest.state != VersionState::Active.as_str() {
+                return None;
+            }
+            let public_key = PublicKey::from_pem(newest.public_key.as_bytes()).ok()?;
+            Some((newest.name?, public_key))
+        }))
+    }
+
+    /// Where the keys of a vault are asked for, and noted under.
+    fn place(&self, host: &str) -> Result<String, KeyFault> {
+        vault::endpoint(host, &self.settings)
     }
 }
 
@@ -136,30 +150,33 @@ impl KeyReader for AzureKeys {
             let name = Name::parse(key)?;
             let asked = name.asked();
             let known = &self.context.known;
-            let mut found = known.fresh(&asked);
-            if found.is_none() && self.context.offline {
-                found = known.any(&asked);
-            }
-            if found.is_none() {
-                let vault = self.vault(&name.host)?;
-                let look_up = self.look_up(&vault);
-                let disabled = match &name.version {
-                    Some(_) => look_up.one(&name).await?.is_disabled(),
-                    None => look_up
-                        .all(&name)
-                        .await?
-                        .iter()
-                        .all(look_up::Seen::is_disabled),
-                };
-                if disabled {
-                    return Err(KeyFault::Disabled(asked.to_string()));
+            let place = self.place(&name.host)?;
+            let found = match self.context.offline {
+                true => known.any(&asked, &place)?,
+                false => known.fresh(&asked, &place)?,
+            };
+            let found = match found {
+                Some(found) => found,
+                None => {
+                    let vault = self.vault(&name.host)?;
+                    let look_up = self.look_up(&vault);
+                    let seen = match &name.version {
+                        Some(_) => vec![look_up.one(&name).await?],
+                        None => look_up.all(&name).await?,
+                    };
+                    if seen.iter().all(look_up::Seen::is_disabled) {
+                        return Err(KeyFault::Disabled(asked.to_string()));
+                    }
+                    // What was seen now, and no older note.
+                    look_up.known(&name, look_up::verifying(&seen))
                 }
-                found = known.any(&asked);
+            };
+            if found.versions.is_empty() {
+                return Err(KeyFault::WrongUsage {
+                    key: asked.to_string(),
+                    usage: "other operations, or not valid yet".to_owned(),
+                });
             }
-            let found = found.ok_or_else(|| KeyFault::WrongUsage {
-                key: asked.to_string(),
-                usage: "other operations, or not valid yet".to_owned(),
-            })?;
             let mut trusted = found.trusted(PROVIDER, &asked)?;
             for key in &mut trusted {
                 key.scheme = self.scheme(&name, &key.public_key)?;

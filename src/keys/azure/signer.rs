@@ -68,7 +68,7 @@ impl AzureSigner {
         ) {
             // What was remembered of the newest version may be what is wrong.
             for note in [self.name.newest(), self.name.whole()] {
-                self.known.forget(&note)?;
+                self.known.doubt(PROVIDER, &note, self.vault.endpoint());
             }
         }
         let signed = signed?;

@@ -39,11 +39,7 @@ impl Vault {
     /// `NotConfigured`.
     pub(super) fn new(host: &str, settings: &Azure, context: &Context) -> Result<Self, KeyFault> {
         let vault = format!("https://{host}");
-        let endpoint = match &settings.endpoint {
-            None => vault.clone(),
-            Some(address) => crate::http::origin(address)
-                .map_err(|why| not_configured(format!("endpoint in [keys.azure]: {why}")))?,
-        };
+        let endpoint = endpoint(host, settings)?;
         let environment = &context.environment;
         let authority = login::authority(settings, environment)?;
         // The SDK takes no plain address, so it never sees that one is meant.
@@ -95,6 +91,11 @@ impl Vault {
             how: login::name(way),
             deadline: context.deadline,
         })
+    }
+
+    /// Scheme, host and port of where it is really asked.
+    pub(super) fn endpoint(&self) -> &str {
+        &self.endpoint
     }
 
     /// The newest version, or that one.
@@ -282,6 +283,18 @@ impl Vault {
             endpoint: &self.endpoint,
             how: self.how,
         }
+    }
+}
+
+/// Where a vault is really asked.
+///
+/// # Errors
+/// `NotConfigured`.
+pub(super) fn endpoint(host: &str, settings: &Azure) -> Result<String, KeyFault> {
+    match &settings.endpoint {
+        None => Ok(format!("https://{host}")),
+        Some(address) => crate::http::origin(address)
+            .map_err(|why| not_configured(format!("endpoint in [keys.azure]: {why}"))),
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::PROVIDER;
 use super::kubeconfig::{self, Cluster, User};
+use crate::crypto::sha256;
 use crate::durable;
 use crate::environment::Environment;
 use crate::http::{Options, is_private};
@@ -144,6 +145,13 @@ impl Access {
         .into_iter()
         .filter_map(|(code, what, end, within)| expiry::warning(code, what, end, now, within))
         .collect()
+    }
+
+    /// What tells this cluster from others: clusters on one machine share
+    /// their address one after the other.
+    pub(super) fn cluster(&self) -> String {
+        let authority = self.authority.as_deref().unwrap_or_default();
+        format!("{} {}", self.server, sha256(authority).hex())
     }
 
     /// The connection's settings. A kubeconfig's authority counts alone, as

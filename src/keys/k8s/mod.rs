@@ -39,12 +39,21 @@ impl K8sKeys {
         }
     }
 
+    /// The cluster that is asked now: its address and its authority.
+    fn cluster(&self) -> Result<String, KeyFault> {
+        let access = access::find(&self.settings, &self.context.environment)?;
+        Ok(access.cluster())
+    }
+
     async fn public(&self, key: &KeyRef) -> Result<TrustedKey, KeyFault> {
         let place = Place::of(key)?;
-        let known = if self.context.offline {
-            self.context.known.any(key)
-        } else {
-            self.context.known.fresh(key)
+        let notes = &self.context.known;
+        let known = match (self.cluster(), self.context.offline) {
+            (Ok(cluster), false) => notes.fresh(key, &cluster)?,
+            (Ok(cluster), true) => notes.any(key, &cluster)?,
+            // Offline there may be no kubeconfig that says which cluster is meant.
+            (Err(_), true) => notes.anywhere(key)?,
+            (Err(fault), false) => return Err(fault),
         };
         if let Some(known) = known {
             return Ok(known.trusted(PROVIDER, key)?.swap_remove(0));
@@ -67,7 +76,9 @@ impl K8sKeys {
                 state: VersionState::Active.as_str().to_owned(),
             }],
         };
-        self.context.known.learn(PROVIDER, key, known)
+        self.context
+            .known
+            .learn(PROVIDER, key, &self.cluster()?, known)
     }
 }
 

@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,9 +21,8 @@ use super::wire::{self, Answer, Ask, Library, Reply, Request, SUBCOMMAND, Troubl
 use crate::limits;
 use crate::secret::Secret;
 
-/// How many requests may wait in the socket. Small ones of that number fit
-/// into its buffer, so that writing one never blocks.
-const IN_FLIGHT: usize = 32;
+/// What of a request is so small that writing it never blocks: there are never
+/// more in the socket than the module's process has threads.
 const SMALL: usize = 1_024;
 /// How long a process that was told to end, or that broke off, may take.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -110,7 +109,7 @@ impl Child {
             to: Arc::new(tokio::sync::Mutex::new(ours)),
             socket,
             shared,
-            room: Semaphore::new(IN_FLIGHT),
+            room: Semaphore::new(place.threads),
             next: AtomicU64::new(1),
             ended: Mutex::new(ended),
             library: Library::default(),
@@ -141,13 +140,14 @@ impl Child {
         matches!(&*self.shared.waiting(), Waiting::Open(_))
     }
 
-    /// Asks, and waits for the answer. One that does not come within
-    /// `deadline` kills the process: a library that hangs cannot be reasoned with.
+    /// Asks, and waits for the answer. One that the module was asked for and
+    /// does not give within `deadline` kills the process: a library that hangs
+    /// cannot be reasoned with. A request that only waited for its turn does not.
     ///
     /// # Errors
     /// `CallFault`.
     pub(super) async fn ask(&self, ask: Ask, body: &[u8], deadline: Duration) -> Answered {
-        let begun = Instant::now();
+        let sent = OnceLock::new();
         let asking = async {
             let Ok(_room) = self.room.acquire().await else {
                 return Err(CallFault::Gone(self.shared.end()));
@@ -161,12 +161,13 @@ impl Child {
             let _asked = Asked {
                 shared: &self.shared,
                 id,
-                late: begun + deadline / 10 * 9,
+                sent: &sent,
+                late: deadline / 10 * 9,
             };
             let frame = wire::frame(&Request { id, ask }, body)
                 .map_err(|e| CallFault::Gone(format!("cannot be asked: {e}")))?;
             // A failure to write shows in how the process ended.
-            self.send(frame).await;
+            self.send(frame, &sent).await;
             receiver
                 .await
                 .unwrap_or_else(|_| Err(CallFault::Gone(self.shared.end())))
@@ -174,19 +175,17 @@ impl Child {
         match tokio::time::timeout(deadline, asking).await {
             Ok(Ok((Answer::Trouble(trouble), _))) => Err(CallFault::Trouble(trouble)),
             Ok(answered) => answered,
-            Err(_) => {
-                self.shared.kill();
-                Err(CallFault::Deadline)
-            }
+            Err(_) => Err(CallFault::Deadline),
         }
     }
 
-    async fn send(&self, frame: Zeroizing<Vec<u8>>) {
+    async fn send(&self, frame: Zeroizing<Vec<u8>>, sent: &OnceLock<Instant>) {
+        let mut to = Arc::clone(&self.to).lock_owned().await;
+        sent.get_or_init(Instant::now);
         if frame.len() <= SMALL {
-            let _shows_later = self.to.lock().await.write_all(&frame);
+            let _shows_later = to.write_all(&frame);
             return;
         }
-        let mut to = Arc::clone(&self.to).lock_owned().await;
         let _shows_later = tokio::task::spawn_blocking(move || to.write_all(&frame)).await;
     }
 }
@@ -208,12 +207,15 @@ impl std::fmt::Debug for Child {
     }
 }
 
-/// A request that waits. One that nobody waits for any more, because whoever
-/// asked ran out of time, kills the process as one that timed out here does.
+/// A request that waits. One that nobody waits for any more, because time ran
+/// out here or for whoever asked, kills the process if the module had it for
+/// that time.
 struct Asked<'a> {
     shared: &'a Shared,
     id: u64,
-    late: Instant,
+    /// When it was sent.
+    sent: &'a OnceLock<Instant>,
+    late: Duration,
 }
 
 impl Drop for Asked<'_> {
@@ -222,7 +224,8 @@ impl Drop for Asked<'_> {
             Waiting::Open(waiting) => waiting.remove(&self.id).is_some(),
             Waiting::Ended(_) => false,
         };
-        if unanswered && Instant::now() >= self.late {
+        let had = self.sent.get().map(Instant::elapsed);
+        if unanswered && had.is_some_and(|had| had >= self.late) {
             self.shared.kill();
         }
     }

@@ -1,7 +1,9 @@
 use std::fs::File;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use super::known::Shown;
 use super::module::{Found, Module, beside_the_point};
@@ -14,6 +16,8 @@ use super::{PROVIDER, Pkcs11Keys};
 use crate::crypto::KeyKind;
 use crate::keys::{BoxFuture, Described, GenerateKey, KeyFault, NewKey, Signer, Unlock};
 
+/// How long another process may take to make its key.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// What a new key proves itself with.
 const TRIAL: &[u8] = b"obreia: the first signature of a new key";
 
@@ -83,7 +87,7 @@ impl Pkcs11Keys {
             .map_err(|_| KeyFault::SelfCheck {
                 key: shown.path.clone(),
             })?;
-        self.learn(uri, &shown)?;
+        self.learn(uri, &module.place, &shown)?;
         Ok(shown.described())
     }
 
@@ -94,19 +98,23 @@ impl Pkcs11Keys {
             return Ok(None);
         };
         let path = state.join("pkcs11.lock");
-        let what = path.display().to_string();
-        let locked = tokio::task::spawn_blocking(move || {
-            let file = File::create(&path)?;
-            flock(&file, FlockOperation::LockExclusive)?;
-            Ok::<_, std::io::Error>(file)
-        });
-        let unavailable = |cause: String| KeyFault::Unavailable {
+        let unavailable = |cause: std::io::Error| KeyFault::Unavailable {
             doing: "lock",
-            what: what.clone(),
-            cause,
+            what: path.display().to_string(),
+            cause: cause.to_string(),
         };
-        let locked = locked.await.map_err(|e| unavailable(e.to_string()))?;
-        locked.map(Some).map_err(|e| unavailable(e.to_string()))
+        let file = File::create(&path).map_err(unavailable)?;
+        let begun = Instant::now();
+        loop {
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Some(file)),
+                Err(Errno::AGAIN) if begun.elapsed() < PATIENCE => {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                Err(Errno::AGAIN) => return Err(KeyFault::Busy(path.display().to_string())),
+                Err(e) => return Err(unavailable(e.into())),
+            }
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is known of a key once its token has shown it.
 
 use super::module::{Found, Module};
-use super::place::Place;
+use super::place::{Named, Place};
 use super::public::public_key;
 use super::uri::Uri;
 use super::wire::Facts;
@@ -11,7 +11,7 @@ use crate::custody::{KeyInfo, KeyState};
 use crate::keys::known::{Known, KnownVersion};
 use crate::keys::{Described, DescribedVersion, KeyFault};
 use crate::reference::KeyRef;
-use crate::trust::VersionState;
+use crate::trust::{TrustedKey, VersionState};
 
 /// A key that a token showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,13 +41,7 @@ impl Shown {
             why: "the token shows neither its public key nor a certificate with the same id"
                 .to_owned(),
         })?;
-        let scheme = scheme(uri, &module.place, &public);
-        if !scheme.fits(public.kind()) {
-            return Err(wrong(format!(
-                "a {} key does not sign under {scheme}",
-                public.kind()
-            )));
-        }
+        let scheme = fitting(uri, &module.place, &public)?;
         Ok(Self {
             id: id(found, facts),
             path,
@@ -92,14 +86,25 @@ impl Shown {
 
 /// The scheme that the URI or the configuration states, else the one that
 /// holds for such a key everywhere here.
-fn scheme(uri: &Uri, place: &Place, public: &PublicKey) -> Scheme {
+///
+/// # Errors
+/// `WrongAlgorithm` where a key of that kind does not sign under it.
+fn fitting(uri: &Uri, place: &Place, public: &PublicKey) -> Result<Scheme, KeyFault> {
     let configured = match public.kind() {
         KeyKind::Rsa { .. } => place.rsa,
         _ => None,
     };
-    uri.scheme
+    let scheme = uri
+        .scheme
         .or(configured)
-        .unwrap_or_else(|| public.default_scheme())
+        .unwrap_or_else(|| public.default_scheme());
+    if scheme.fits(public.kind()) {
+        return Ok(scheme);
+    }
+    Err(KeyFault::WrongAlgorithm {
+        key: uri.canonical(),
+        why: format!("a {} key does not sign under {scheme}", public.kind()),
+    })
 }
 
 /// The token's serial number and the key's own id or, without one, its label.
@@ -114,12 +119,27 @@ fn id(found: &Found, facts: &Facts) -> String {
 
 impl Pkcs11Keys {
     /// What was known of `uri` before; the public key of an object never
-    /// changes, so it does not grow old.
-    pub(super) fn known(&self, uri: &Uri) -> Option<Known> {
-        self.context.known.any(&key_ref(uri))
+    /// changes, so it does not grow old. The scheme of an RSA key may be
+    /// stated to be another one by now.
+    pub(super) fn known(&self, uri: &Uri) -> Result<Option<TrustedKey>, KeyFault> {
+        let key = key_ref(uri);
+        let notes = &self.context.known;
+        // Nothing is loaded for this, whoever names the module.
+        let place = self.places.of(uri, Named::ByOperator);
+        let known = match &place {
+            Ok(place) => notes.any(&key, &place.name())?,
+            // No module is meant that could show another key.
+            Err(_) => notes.anywhere(&key)?,
+        };
+        let Some(known) = known else { return Ok(None) };
+        let mut trusted = known.trusted(PROVIDER, &key)?.swap_remove(0);
+        if let Ok(place) = &place {
+            trusted.scheme = fitting(uri, place, &trusted.public_key)?;
+        }
+        Ok(Some(trusted))
     }
 
-    pub(super) fn learn(&self, uri: &Uri, shown: &Shown) -> Result<Known, KeyFault> {
+    pub(super) fn learn(&self, uri: &Uri, place: &Place, shown: &Shown) -> Result<Known, KeyFault> {
         let known = Known {
             at: self.context.known.now(),
             id: shown.id.clone(),
@@ -133,7 +153,7 @@ impl Pkcs11Keys {
         };
         self.context
             .known
-            .learn(PROVIDER, &key_ref(uri), known.clone())?;
+            .learn(PROVIDER, &key_ref(uri), &place.name(), known.clone())?;
         Ok(known)
     }
 }

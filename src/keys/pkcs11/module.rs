@@ -43,6 +43,8 @@ pub(super) struct Found {
 enum Stumble {
     Call(CallFault),
     Fault(KeyFault),
+    /// A PIN may have been spent: not tried again, whatever it was.
+    Final(KeyFault),
 }
 
 impl From<CallFault> for Stumble {
@@ -62,6 +64,7 @@ impl Stumble {
         match self {
             Self::Call(fault) => fault.is_loss(),
             Self::Fault(fault) => matches!(fault, KeyFault::NoToken { .. }),
+            Self::Final(_) => false,
         }
     }
 }
@@ -87,7 +90,7 @@ impl Module {
     fn settle(&self, uri: &Uri, stumble: Stumble) -> KeyFault {
         match stumble {
             Stumble::Call(fault) => self.about(uri).fault(fault),
-            Stumble::Fault(fault) => fault,
+            Stumble::Fault(fault) | Stumble::Final(fault) => fault,
         }
     }
 
@@ -236,21 +239,21 @@ impl Module {
                 login.refused = None;
                 Ok(())
             }
-            Ok(_) => Err(beside_the_point().into()),
+            Ok(_) => Err(Stumble::Final(self.about(uri).fault(beside_the_point()))),
             Err(CallFault::Trouble(Trouble {
                 kind: TroubleKind::Pin,
                 text,
             })) => {
                 login.accepted = None;
                 login.refused = Some(secret);
-                Err(Stumble::Fault(KeyFault::Login {
+                Err(Stumble::Final(KeyFault::Login {
                     provider: PROVIDER,
                     how: "PIN",
                     cause: format!("{} refuses it ({text})", shown(&token)),
                 }))
             }
             // A loss would be tried again, and a PIN may have been spent.
-            Err(fault) => Err(Stumble::Fault(self.about(uri).fault(fault))),
+            Err(fault) => Err(Stumble::Final(self.about(uri).fault(fault))),
         }
     }
 }

@@ -22,13 +22,12 @@ impl KeyReader for Pkcs11Keys {
     fn trusted<'a>(&'a self, key: &'a KeyRef) -> BoxFuture<'a, Result<Vec<TrustedKey>, KeyFault>> {
         Box::pin(async move {
             let uri = read(key)?;
-            let known = match self.known(&uri) {
-                Some(known) => known,
-                None => {
-                    let shown = self.shown(key, Named::ByAnybody).await?;
-                    self.learn(&uri, &shown)?
-                }
-            };
+            if let Some(known) = self.known(&uri)? {
+                return Ok(vec![known]);
+            }
+            let shown = self.shown(key, Named::ByAnybody).await?;
+            let place = self.places.of(&uri, Named::ByAnybody)?;
+            let known = self.learn(&uri, &place, &shown)?;
             known.trusted(PROVIDER, &key_ref(&uri))
         })
     }
@@ -47,7 +46,7 @@ impl KeyProvider for Pkcs11Keys {
         Box::pin(async move {
             let (uri, module) = self.named(key, Named::ByOperator)?;
             let (shown, held) = private(&module, &uri, Pin::From(unlock)).await?;
-            self.learn(&uri, &shown)?;
+            self.learn(&uri, &module.place, &shown)?;
             let signer = TokenSigner::new(shown, uri, module, held);
             Ok(Box::new(signer) as Box<dyn Signer>)
         })

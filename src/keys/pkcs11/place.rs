@@ -84,6 +84,13 @@ pub(super) struct Places {
     pub(super) helper_arguments: Vec<OsString>,
 }
 
+impl Place {
+    /// What its keys are noted under.
+    pub(super) fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+}
+
 impl Places {
     pub(super) fn new(settings: &Settings) -> Self {
         Self {

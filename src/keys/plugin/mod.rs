@@ -65,7 +65,7 @@ impl PluginKeys {
     /// The public key: what is known of it, and otherwise what the plugin says.
     async fn public(&self, key: &KeyRef) -> Result<TrustedKey, KeyFault> {
         let target = self.target(key)?;
-        if let Some(known) = self.known(key) {
+        if let Some(known) = self.known(key)? {
             let mut trusted = known.trusted(PROVIDER, key)?.swap_remove(0);
             trusted.scheme = target.scheme_of(&trusted.public_key);
             return Ok(trusted);
@@ -88,20 +88,41 @@ impl PluginKeys {
     }
 
     /// What is known of that very version, or of the key where none is named.
-    fn known(&self, key: &KeyRef) -> Option<Known> {
+    fn known(&self, key: &KeyRef) -> Result<Option<Known>, KeyFault> {
         let keys = &self.context.known;
-        // A version's key never changes; which one is the newest does.
-        let mut known = match key.version().is_some() || self.context.offline {
-            true => keys.any(key),
-            false => keys.fresh(key),
-        }?;
-        known.versions.retain(|v| v.version == key.version());
-        (!known.versions.is_empty()).then_some(known)
+        let offline = self.context.offline;
+        let found = match (self.place(key), key.version().is_some() || offline) {
+            // A version's key never changes; which one is the newest does.
+            (Ok(place), true) => keys.any(key, &place)?,
+            (Ok(place), false) => keys.fresh(key, &place)?,
+            // Offline the program need not be there.
+            (Err(_), _) if offline => keys.anywhere(key)?,
+            (Err(fault), _) => return Err(fault),
+        };
+        Ok(found.and_then(|mut known| {
+            known.versions.retain(|v| v.version == key.version());
+            (!known.versions.is_empty()).then_some(known)
+        }))
+    }
+
+    /// The program that shows the key: another one may mean another key.
+    fn place(&self, key: &KeyRef) -> Result<String, KeyFault> {
+        Ok(self
+            .program(&self.target(key)?)?
+            .path()
+            .display()
+            .to_string())
+    }
+
+    fn program(&self, target: &Target) -> Result<Program, KeyFault> {
+        let environment = &self.context.environment;
+        Program::find(&target.scheme, target.program.as_deref(), environment)
     }
 
     /// Takes note of one version beside those that are known.
     fn learn(&self, key: &KeyRef, trusted: &TrustedKey) -> Result<(), KeyFault> {
-        let before = self.context.known.any(key);
+        let place = self.place(key)?;
+        let before = self.context.known.any(key, &place)?;
         let mut versions = vec![KnownVersion {
             version: trusted.version,
             name: None,
@@ -125,7 +146,7 @@ impl PluginKeys {
             id: trusted.key_id.clone(),
             versions,
         };
-        self.context.known.learn(PROVIDER, key, known)
+        self.context.known.learn(PROVIDER, key, &place, known)
     }
 
     /// A plugin may do what it likes, the network included.
@@ -167,11 +188,7 @@ impl PluginKeys {
         request: &Request,
         message: Vec<u8>,
     ) -> Result<(Program, Reply), KeyFault> {
-        let program = Program::find(
-            &target.scheme,
-            target.program.as_deref(),
-            &self.context.environment,
-        )?;
+        let program = self.program(target)?;
         let text = serde_json::to_string(request)
             .map_err(|e| program.failed(format!("cannot be asked: {e}")))?;
         let printed = program

@@ -78,6 +78,11 @@ impl Program {
             })
     }
 
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Runs it once and returns what it printed. Whatever happens, it is over
     /// after `deadline`, and so is every process that it started in its group.
     ///

@@ -354,7 +354,7 @@ fn a_named_version_is_known_beside_the_newest_and_never_instead_of_it() {
     assert_eq!(versions(&first), [Some(1)]);
     assert_eq!(versions(&newest), [None]);
     assert_eq!(versions(&first), [Some(1)]);
-    let known = keys.context.known.any(&newest).unwrap();
+    let known = keys.context.known.anywhere(&newest).unwrap().unwrap();
     let all: Vec<_> = known.versions.iter().map(|v| v.version).collect();
     assert_eq!(all, [None, Some(1)]);
 }

@@ -21,7 +21,7 @@ mod tests;
 use std::sync::{Arc, OnceLock};
 
 use super::context::Context;
-use super::known::Known;
+use super::known::{Known, KnownVersion};
 use super::{
     BoxFuture, Capabilities, KeyFault, KeyProvider, KeyReader, Keys, Signer, Unlock, Vault, Warning,
 };
@@ -29,7 +29,6 @@ use crate::crypto::{PublicKey, Scheme};
 use crate::custody::{KeyInfo, KeyState};
 use crate::http::Method;
 use crate::reference::KeyRef;
-use crate::time::Timestamp;
 use crate::trust::{TrustedKey, VersionState};
 use call::Call;
 use name::{Name, SCHEMES};
@@ -89,20 +88,16 @@ impl Vaults {
     /// Takes note of what the server showed.
     fn remember(&self, name: &Name, shown: &Shown) -> Result<Known, KeyFault> {
         let notes = &self.context.known;
-        let known = shown.known(self.server()?.id(name), notes.now());
-        let before = notes.any(&name.key);
-        if before.is_some_and(|before| before.id != known.id) {
-            // Another server's key of the same name.
-            notes.forget(&name.key)?;
-        }
-        notes.learn(PROVIDER, &name.key, known.clone())?;
+        let id = self.server()?.id(name);
+        let known = shown.known(id.clone(), notes.now());
+        notes.learn(PROVIDER, &name.key, &id, known.clone())?;
         Ok(known)
     }
 
     /// What is known of the key: from the notes while they are fresh, or of
     /// whatever age offline, otherwise from the server.
     async fn known(&self, name: &Name) -> Result<Known, KeyFault> {
-        if let Some(known) = self.noted(name) {
+        if let Some(known) = self.noted(name)? {
             return Ok(known);
         }
         let shown = self.look(name).await?;
@@ -114,28 +109,27 @@ impl Vaults {
         self.remember(name, &shown)
     }
 
-    fn noted(&self, name: &Name) -> Option<Known> {
+    fn noted(&self, name: &Name) -> Result<Option<Known>, KeyFault> {
         let offline = self.context.offline;
-        let known = if offline {
-            self.context.known.any(&name.key)?
-        } else {
-            self.context.known.fresh(&name.key)?
+        let notes = &self.context.known;
+        let known = match (self.server(), offline) {
+            (Ok(server), false) => notes.fresh(&name.key, &server.id(name))?,
+            (Ok(server), true) => notes.any(&name.key, &server.id(name))?,
+            // Offline there may be no address to look under.
+            (Err(_), true) => notes.anywhere(&name.key)?,
+            (Err(fault), false) => return Err(fault),
         };
-        // Offline there may be no address to compare with.
-        let same = match self.server() {
-            Ok(server) => known.id == server.id(name),
-            Err(_) => offline,
-        };
+        let Some(known) = known else { return Ok(None) };
         // RSA keys may be stated to have another scheme by now.
         let rsa = self.rsa(name);
-        let as_stated = known.versions.iter().all(|version| {
+        let as_stated = verifying(&known).all(|version| {
             PublicKey::from_pem(version.public_key.as_bytes())
                 .is_ok_and(|public| transit::scheme(&public, rsa).to_string() == version.scheme)
         });
         // A version newer than the noted ones may be there by now.
         let newest = known.versions.first().and_then(|version| version.version);
         let reached = offline || name.version <= newest;
-        (same && as_stated && reached).then_some(known)
+        Ok((as_stated && reached).then_some(known))
     }
 
     fn rsa(&self, name: &Name) -> Option<Scheme> {
@@ -153,11 +147,9 @@ impl Vaults {
                 | KeyFault::WrongUsage { .. }
                 | KeyFault::Refused { .. }
         );
-        let notes = &self.context.known;
-        if let Some(known) = notes.any(&name.key).filter(|_| stale) {
-            let at = Timestamp::from_secs(0);
-            // The same keys as before, which cannot be a change.
-            let _ = notes.learn(PROVIDER, &name.key, Known { at, ..known });
+        if let (true, Ok(server)) = (stale, self.server()) {
+            let notes = &self.context.known;
+            notes.doubt(PROVIDER, &name.key, &server.id(name));
         }
     }
 
@@ -182,7 +174,7 @@ impl Vaults {
 
     /// The versions that `key` asks for.
     fn versions(known: &Known, key: &KeyRef, name: &Name) -> Result<Vec<TrustedKey>, KeyFault> {
-        let oldest = known.versions.iter().filter_map(|version| version.version);
+        let oldest = verifying(known).filter_map(|version| version.version);
         match (name.version, oldest.min()) {
             // Versions are retired from the oldest on, and are shown no more.
             (Some(version), Some(oldest)) if version < oldest => Err(KeyFault::Retired {
@@ -249,6 +241,12 @@ impl Vaults {
             scheme: opened.scheme,
         }))
     }
+}
+
+/// The versions that are not noted merely to notice that they change.
+fn verifying(known: &Known) -> impl Iterator<Item = &KnownVersion> {
+    let retired = VersionState::Retired.as_str();
+    known.versions.iter().filter(move |v| v.state != retired)
 }
 
 impl KeyReader for VaultKeys {

@@ -313,13 +313,8 @@ fn signatures_that_are_none_or_not_ours() {
 #[test]
 fn a_public_key_that_changes_under_the_same_version() {
     let (vault, scratch) = known();
-    let other = Vault::start();
-    other.make("models", KeyKind::EcP256);
-    let config = scratch.read_text("obreia.toml");
-    scratch.write(
-        "obreia.toml",
-        config.replace(&vault.server.origin, &other.server.origin),
-    );
+    let other = vault.make("other", KeyKind::EcP256);
+    vault.newest("models", |version| version.private = other.private);
     // What is known is believed for a while; the lie is seen by its signature.
     refused(
         &sign(&scratch, KEY),
@@ -340,6 +335,21 @@ fn a_public_key_that_changes_under_the_same_version() {
         "public-key-changed",
         "shows another public key",
     );
+}
+
+#[test]
+fn what_one_vault_showed_is_not_believed_of_another() {
+    let (vault, scratch) = known();
+    sign(&scratch, KEY).ok();
+    verify(&scratch, KEY).ok();
+    let other = Vault::start();
+    other.make("models", KeyKind::EcP256);
+    let config = scratch.read_text("obreia.toml");
+    let moved = config.replace(&vault.server.origin, &other.server.origin);
+    scratch.write("obreia.toml", moved);
+    verify(&scratch, KEY).expect_code(1);
+    sign(&scratch, KEY).ok();
+    verify(&scratch, KEY).ok();
 }
 
 #[test]

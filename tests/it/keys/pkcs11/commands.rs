@@ -65,6 +65,54 @@ fn a_public_key_that_was_seen_needs_no_module() {
 }
 
 #[test]
+fn what_one_module_showed_is_not_believed_of_another() {
+    let (Some(hsm), Some(other)) = (Hsm::new(), Hsm::new()) else {
+        return;
+    };
+    let elsewhere = hsm.scratch.join("elsewhere.so");
+    std::os::unix::fs::symlink(&hsm.module, &elsewhere).unwrap();
+    hsm.scratch.write("a.txt", "hello");
+    let uri = hsm.create("k", "p256");
+    hsm.run(&["sign", "a.txt", "--key", &uri]).ok();
+    // The same name at another module is another key, and there is none.
+    let out = hsm
+        .obreia(&["verify", "a.txt", "--key", &uri, "-o", "json"])
+        .env("PKCS11_MODULE_PATH", &elsewhere)
+        .env("SOFTHSM2_CONF", other.scratch.join("softhsm2.conf"))
+        .run();
+    failed(&out, 3, "no-such-key");
+    hsm.run(&["verify", "a.txt", "--key", &uri]).ok();
+}
+
+#[test]
+fn an_rsa_scheme_that_is_configured_anew_holds_for_what_is_known() {
+    let Some(hsm) = Hsm::new() else { return };
+    hsm.scratch.write("a.txt", "hello");
+    hsm.configure("rsa = \"rsa-pss-sha256\"");
+    let uri = hsm.create("k", "rsa-3072");
+    hsm.run(&["sign", "a.txt", "--key", &uri]).ok();
+    let verify = ["verify", "a.txt", "--key", &uri];
+    hsm.run(&verify).ok();
+    hsm.configure("rsa = \"rsa-pkcs1-sha256\"");
+    hsm.run(&verify).expect_code(1);
+    hsm.run(&["sign", "a.txt", "--key", &uri, "--force"]).ok();
+    hsm.run(&verify).ok();
+}
+
+#[test]
+fn somebody_elses_lock_is_not_waited_for_without_end() {
+    let Some(hsm) = Hsm::new() else { return };
+    let held = std::fs::File::create(hsm.scratch.join("state/pkcs11.lock")).unwrap();
+    held.lock().unwrap();
+    let begun = std::time::Instant::now();
+    let create = ["key", "create", "pkcs11:token=hsm;object=k", "-o", "json"];
+    failed(&hsm.run(&create), 4, "busy");
+    assert!(begun.elapsed() < std::time::Duration::from_secs(25));
+    held.unlock().unwrap();
+    hsm.run(&create).ok();
+}
+
+#[test]
 fn keys_are_shown_with_what_the_token_has_of_them() {
     let Some(hsm) = Hsm::new() else { return };
     let uri = "pkcs11:token=hsm;id=%01%02;object=my%20key";

@@ -118,6 +118,8 @@ fn a_login_that_fails_otherwise_is_not_tried_again_either() {
     for (mode, exit, code) in [
         ("login-fails", 4, "provider-failed"),
         ("login-locks", 5, "pin-locked"),
+        // A token that is gone once the PIN was sent may have counted it.
+        ("login-absent", 4, "no-token"),
     ] {
         let before = hsm.noted("login");
         hsm.mode(mode);

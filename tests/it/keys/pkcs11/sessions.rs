@@ -12,6 +12,13 @@ const LONG: Duration = Duration::from_secs(60);
 
 /// `count` signatures in flight at once; all must be made.
 pub(super) fn at_once(key: Key, count: usize) {
+    for signed in outcomes(key, count) {
+        signed.unwrap();
+    }
+}
+
+/// What becomes of `count` signatures in flight at once.
+fn outcomes(key: Key, count: usize) -> Vec<Result<(), KeyFault>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -27,9 +34,10 @@ pub(super) fn at_once(key: Key, count: usize) {
             })
         })
         .collect();
-    for task in tasks {
-        runtime.block_on(task).unwrap().unwrap();
-    }
+    tasks
+        .into_iter()
+        .map(|task| runtime.block_on(task).unwrap().map(drop))
+        .collect()
 }
 
 #[test]
@@ -163,6 +171,27 @@ fn a_module_that_is_not_thread_safe_has_one_call_at_a_time() {
         "{:?}",
         begun.elapsed()
     );
+}
+
+#[test]
+fn who_waited_in_vain_for_a_turn_does_not_end_the_others() {
+    let Some(hsm) = Hsm::faulty() else { return };
+    let uri = hsm.create("k", "p256");
+    hsm.mode("slow");
+    // Twice as much work as there is time for.
+    let deadline = Duration::from_secs(5);
+    let keyring = hsm.keyring(deadline, Some(1));
+    let key = block_on(open(&keyring, &uri)).unwrap();
+    let starts = hsm.noted("initialize");
+    let outcomes = outcomes(key, 200);
+    let (signed, late): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
+    assert!(!signed.is_empty() && !late.is_empty());
+    for fault in late.into_iter().filter_map(Result::err) {
+        assert!(matches!(fault, KeyFault::Deadline { .. }), "{fault}");
+    }
+    let key = block_on(open(&keyring, &uri)).unwrap();
+    block_on(sign(&key, b"x")).unwrap();
+    assert_eq!(hsm.noted("initialize"), starts, "the process was killed");
 }
 
 #[test]
