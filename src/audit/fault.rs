@@ -109,11 +109,13 @@ impl AuditFault {
                 "keep that file as evidence, make a new place with: obreia init DIR, and bring the keys there with: obreia keystore restore OLD/keystore.db --force"
             }
             Self::Io { .. } => match self.code() {
-                "audit-full" => "free space where the state folder is; nothing was signed",
-                "audit-read-only" => {
-                    "make the state folder writable for who signs; nothing was signed"
+                "audit-full" => {
+                    "free space where the state folder is; nothing is signed until then"
                 }
-                _ => "see that the state folder's disk works; nothing was signed",
+                "audit-read-only" => {
+                    "make the state folder writable for who signs; nothing is signed until then"
+                }
+                _ => "see that the state folder's disk works; nothing is signed until then",
             },
             Self::NotThat { .. } => {
                 "put the log back from its copy, as files and folders of its own"

@@ -1,5 +1,5 @@
 use super::deadline::{Asking, within, within_but};
-use super::record::{Recorder, Subject};
+use super::record::{Recorder, Subject, unrecorded};
 use super::{Described, KeyFault, KeyProvider, Keyring, Keys, Route, Unlock, provenance};
 use crate::crypto::{KeyKind, PrivateKey};
 use crate::custody::{self, Caller, Decision, KeyInfo, KeyState, Operation, Purpose, Request};
@@ -72,6 +72,26 @@ impl Administer<'_> {
             Self::Create { new, .. } | Self::Import { new, .. } => &new.key,
             Self::Rotate { key, .. } | Self::Retire { key, .. } => key,
             Self::Enable(key) | Self::Disable(key) => key,
+        }
+    }
+
+    /// Where a change that does harm twice may have been made, says so.
+    fn doubted(&self, fault: KeyFault) -> KeyFault {
+        let once = matches!(
+            self,
+            Self::Create { .. } | Self::Import { .. } | Self::Rotate { .. }
+        );
+        match fault {
+            KeyFault::Deadline { .. }
+            | KeyFault::Unreachable { .. }
+            | KeyFault::Provider { .. }
+                if once =>
+            {
+                KeyFault::Unsure {
+                    fault: Box::new(fault),
+                }
+            }
+            fault => fault,
         }
     }
 
@@ -159,12 +179,19 @@ impl Keyring {
         let pending = pending.known_as(request);
         match done {
             Ok(described) => {
-                recorder.end(pending, "ok", described.generation).await?;
+                let recorded = recorder.end(pending, "ok", described.generation).await;
+                recorded.map_err(unrecorded("the change was made and stands"))?;
                 Ok(route.canonical_described(described))
             }
             Err(fault) => {
-                recorder.end(pending, fault.code(), None).await?;
-                Err(route.told(fault))
+                let result = match &fault {
+                    KeyFault::NotShown { .. } => "ok",
+                    fault => fault.code(),
+                };
+                let recorded = recorder.end(pending, result, None).await;
+                let told = route.told(change.doubted(fault));
+                recorded.map_err(unrecorded(told.to_string()))?;
+                Err(told)
             }
         }
     }

@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use super::record::{Recorder, Subject};
+use super::record::{Recorder, Subject, unrecorded};
 use super::{KeyFault, Route, Signer, prehash, provenance};
 use crate::audit::Receipt;
 use crate::crypto::{PublicKey, Scheme, sha256};
@@ -229,15 +229,21 @@ impl Key {
         let (checked, request) = provenance::of(self.checked(input)).await;
         let pending = pending.known_as(request);
         match checked {
-            Ok((signature, sign, verify)) => Ok(Used {
-                signature,
-                sign,
-                verify,
-                receipt: self.recorder.end(pending, "ok", None).await?,
-            }),
+            Ok((signature, sign, verify)) => {
+                let recorded = self.recorder.end(pending, "ok", None).await;
+                let thrown_away = unrecorded("the signature was made and thrown away");
+                Ok(Used {
+                    signature,
+                    sign,
+                    verify,
+                    receipt: recorded.map_err(thrown_away)?,
+                })
+            }
             Err(fault) => {
-                self.recorder.end(pending, fault.code(), None).await?;
-                Err(self.route.told(fault))
+                let recorded = self.recorder.end(pending, fault.code(), None).await;
+                let told = self.route.told(fault);
+                recorded.map_err(unrecorded(told.to_string()))?;
+                Err(told)
             }
         }
     }

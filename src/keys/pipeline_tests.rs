@@ -146,7 +146,25 @@ fn without_a_durable_intent_the_provider_is_not_asked() {
 #[test]
 fn without_a_durable_outcome_the_signature_is_not_handed_out() {
     let (signed, seen) = sign(Behaviour::Honest, KeyState::Enabled, Some(1));
-    assert!(matches!(signed, Err(KeyFault::Audit(_))));
+    let fault = signed.unwrap_err();
+    assert_eq!(fault.code(), "audit-missing");
+    assert!(
+        fault.to_string().contains("made and thrown away"),
+        "{fault}"
+    );
+    assert_eq!(seen, ["intent allow", "signed"]);
+}
+
+#[test]
+fn a_failure_that_is_not_recorded_is_told_all_the_same() {
+    let (signed, seen) = sign(Behaviour::Fails, KeyState::Enabled, Some(1));
+    let fault = signed.unwrap_err();
+    assert_eq!(fault.code(), "audit-missing");
+    let text = fault.to_string();
+    assert!(
+        text.contains("it is in use") && text.contains("log"),
+        "{text}"
+    );
     assert_eq!(seen, ["intent allow", "signed"]);
 }
 

@@ -125,6 +125,27 @@ impl Recorder {
     }
 }
 
+/// For a fault of [`Recorder::end`]: what had come of the operation by then.
+pub(super) fn unrecorded(done: impl Into<String>) -> impl FnOnce(KeyFault) -> KeyFault {
+    move |fault| match fault {
+        KeyFault::Audit(audit) => KeyFault::Unrecorded {
+            done: done.into(),
+            audit,
+        },
+        fault => fault,
+    }
+}
+
+impl KeyFault {
+    /// What went wrong once a change of `key` was acknowledged.
+    pub(super) fn after(self, key: &str) -> Self {
+        Self::NotShown {
+            key: key.to_owned(),
+            fault: Box::new(self),
+        }
+    }
+}
+
 impl From<&KeyInfo> for KeyRecord {
     fn from(info: &KeyInfo) -> Self {
         Self {

@@ -35,7 +35,8 @@ impl Lifecycle for AwsKeys {
             // Verifying asks anew: what is noted says that it may.
             let at = self.places.name(&name);
             self.context.known.doubt(PROVIDER, key, &at);
-            let described = self.described(&place, &name, &metadata).await?;
+            let described = self.described(&place, &name, &metadata).await;
+            let described = described.map_err(|fault| fault.after(&name.shown))?;
             // The change was acknowledged; AWS may tell of the old state for a while.
             Ok(Described { state, ..described })
         })

@@ -39,8 +39,9 @@ impl GenerateKey for AzureKeys {
                 Ok(_) => return Err(KeyFault::Exists(name.whole().to_string())),
             }
             vault.create(&name, parameters).await?;
-            let seen = self.look_up(&vault).one(&name).await?;
-            self.described(&name, &[seen])
+            let seen = self.look_up(&vault).one(&name).await;
+            let told = seen.and_then(|seen| self.described(&name, &[seen]));
+            told.map_err(|fault| fault.after(&name.whole().to_string()))
         })
     }
 }
@@ -58,8 +59,9 @@ impl RotateKey for AzureKeys {
             let name = whole(key)?;
             let vault = self.vault(&name.host)?;
             vault.rotate(&name).await?;
-            let seen = self.look_up(&vault).all(&name).await?;
-            self.described(&name, &seen)
+            let seen = self.look_up(&vault).all(&name).await;
+            let told = seen.and_then(|seen| self.described(&name, &seen));
+            told.map_err(|fault| fault.after(&name.whole().to_string()))
         })
     }
 }
@@ -98,10 +100,11 @@ impl Lifecycle for AzureKeys {
                 self.context.known.doubt(PROVIDER, &note, vault.endpoint());
             }
             let seen = match &name.version {
-                Some(_) => vec![look_up.one(&name).await?],
-                None => look_up.all(&name).await?,
+                Some(_) => look_up.one(&name).await.map(|seen| vec![seen]),
+                None => look_up.all(&name).await,
             };
-            self.described(&name, &seen)
+            let told = seen.and_then(|seen| self.described(&name, &seen));
+            told.map_err(|fault| fault.after(&name.asked().to_string()))
         })
     }
 

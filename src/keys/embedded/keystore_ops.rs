@@ -10,7 +10,7 @@ use super::{EmbeddedKeys, KEYSTORE};
 use crate::audit;
 use crate::custody::{self, Caller, Decision, Operation, Request};
 use crate::keys::id::new_id;
-use crate::keys::record::{Recorder, Subject};
+use crate::keys::record::{Recorder, Subject, unrecorded};
 use crate::keys::{KeyFault, Keyring, Settings, Unlock};
 use crate::secret::Secret;
 use crate::storage::{KeystoreTables, SqliteKeystore, StorageFault};
@@ -185,11 +185,13 @@ impl Keyring {
         let pending = recorder.begin(&subject).await?;
         match work.await {
             Ok((done, generation)) => {
-                recorder.end(pending, "ok", generation).await?;
+                let recorded = recorder.end(pending, "ok", generation).await;
+                recorded.map_err(unrecorded("the change was made and stands"))?;
                 Ok(done)
             }
             Err(fault) => {
-                recorder.end(pending, fault.code(), None).await?;
+                let recorded = recorder.end(pending, fault.code(), None).await;
+                recorded.map_err(unrecorded(fault.to_string()))?;
                 Err(fault)
             }
         }

@@ -3,7 +3,7 @@ use super::{FaultClass, KeyFault};
 impl KeyFault {
     /// Every code with its class: what `docs/keys.md` lists. The audit log has
     /// codes of its own, which begin with `audit-`.
-    pub const CODES: [(&'static str, FaultClass); 34] = [
+    pub const CODES: [(&'static str, FaultClass); 35] = [
         ("bad-key-file", FaultClass::Usage),
         ("bad-request", FaultClass::Usage),
         ("busy", FaultClass::Unavailable),
@@ -25,6 +25,7 @@ impl KeyFault {
         ("no-token", FaultClass::Unavailable),
         ("not-compiled", FaultClass::Config),
         ("not-configured", FaultClass::Config),
+        ("not-shown", FaultClass::Unavailable),
         ("offline", FaultClass::Unavailable),
         ("pending-deletion", FaultClass::NotPermitted),
         ("pin-locked", FaultClass::NotPermitted),

@@ -308,8 +308,29 @@ pub enum KeyFault {
         /// What went wrong; never another one of these.
         fault: Box<KeyFault>,
     },
-    /// The audit log did not take the event, so nothing was done, or what was
-    /// done was not handed out.
+    /// The audit log did not take the intent, so nothing was done.
     #[error(transparent)]
     Audit(#[from] AuditFault),
+    /// The audit log did not take the outcome.
+    #[error("{done}, and the record of that could not be written: {audit}")]
+    Unrecorded {
+        /// What had come of it by then.
+        done: String,
+        /// Why it is not recorded.
+        audit: AuditFault,
+    },
+    /// The change was acknowledged, and what came of it could not be looked at.
+    #[error("{key} was changed, but could not be shown then: {fault}")]
+    NotShown {
+        /// The key.
+        key: String,
+        /// What went wrong after that.
+        fault: Box<KeyFault>,
+    },
+    /// A change that must not be made twice, and may have been made.
+    #[error("{fault}; whether it was done is not known")]
+    Unsure {
+        /// What went wrong; never another one of these.
+        fault: Box<KeyFault>,
+    },
 }

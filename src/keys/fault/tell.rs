@@ -17,7 +17,7 @@ impl KeyFault {
     /// What went wrong at the key itself, by whatever rule it was reached.
     pub fn root(&self) -> &Self {
         match self {
-            Self::Mapped { fault, .. } => fault,
+            Self::Mapped { fault, .. } | Self::Unsure { fault } => fault.root(),
             fault => fault,
         }
     }
@@ -25,7 +25,7 @@ impl KeyFault {
     /// What kind of fault it is.
     pub fn class(&self) -> FaultClass {
         match self {
-            Self::Mapped { fault, .. } => fault.class(),
+            Self::Mapped { fault, .. } | Self::Unsure { fault } => fault.class(),
             Self::WrongPassphrase(_)
             | Self::NotPermitted { .. }
             | Self::Disabled(_)
@@ -56,6 +56,8 @@ impl KeyFault {
             | Self::NoToken { .. }
             | Self::PublicKeyChanged { .. }
             | Self::Plugin { .. }
+            | Self::Unrecorded { .. }
+            | Self::NotShown { .. }
             | Self::Audit(_) => FaultClass::Unavailable,
             Self::NoPassphrase { .. }
             | Self::Unsupported { .. }
@@ -74,7 +76,7 @@ impl KeyFault {
     /// The kind of fault in one word, for the audit log.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Mapped { fault, .. } => fault.code(),
+            Self::Mapped { fault, .. } | Self::Unsure { fault } => fault.code(),
             Self::WrongPassphrase(_) => "wrong-passphrase",
             Self::NoPassphrase { .. } => "no-passphrase",
             Self::NotPermitted { .. } => "denied",
@@ -112,7 +114,8 @@ impl KeyFault {
             Self::WrongAlgorithm { .. } => "wrong-algorithm",
             Self::PublicKeyChanged { .. } => "public-key-changed",
             Self::Plugin { .. } => "plugin-failed",
-            Self::Audit(fault) => fault.code(),
+            Self::NotShown { .. } => "not-shown",
+            Self::Unrecorded { audit, .. } | Self::Audit(audit) => audit.code(),
         }
     }
 
@@ -137,9 +140,7 @@ impl KeyFault {
                 _ => "use a key whose purpose permits it, for example kms://model-sign/…",
             },
             Self::Disabled(_) => "enable it with: obreia key enable KEY",
-            Self::NoSuchKey(_) | Self::NoSuchVersion { .. } => {
-                "list what there is with: obreia key list"
-            }
+            Self::NoSuchKey(key) | Self::NoSuchVersion { key, .. } => listing(key),
             Self::Retired { .. } => "sign again with the active version",
             Self::NoKeystore(_) => {
                 "make one with: obreia init DIR, and give --config DIR/obreia.toml or run inside DIR"
@@ -167,7 +168,7 @@ impl KeyFault {
                 "leave --offline out, or verify with a public key in a file or a locked policy"
             }
             Self::Unreachable { .. } => {
-                "check the address and the network; whether a signature was made before the connection broke is in the key service's own audit log"
+                "check the address and the network; what was done before the connection broke is in the key service's own audit log"
             }
             Self::Tls { .. } => {
                 "check the address, and give the authority that signed its certificate; a check that can be turned off is none"
@@ -200,7 +201,11 @@ impl KeyFault {
             Self::Exists(_) => {
                 "choose another name, or make a new version with: obreia key rotate KEY"
             }
-            Self::Audit(fault) => fault.hint(),
+            Self::NotShown { .. } => {
+                "the change stands and need not be made again: look with: obreia key show KEY"
+            }
+            Self::Unsure { .. } => "look with: obreia key show KEY, before trying again",
+            Self::Unrecorded { audit, .. } | Self::Audit(audit) => audit.hint(),
             Self::BadFile { .. } | Self::BadPublicKey { .. } => {
                 "give a PEM key, or cosign's encrypted private key"
             }
@@ -223,5 +228,16 @@ impl KeyFault {
             | Self::WrongAlgorithm { .. }
             | Self::BadRequest { .. } => return None,
         })
+    }
+}
+
+/// What lists the keys that are where `key` is not.
+fn listing(key: &str) -> &'static str {
+    match key.split(':').next().unwrap_or_default() {
+        "kms" => "list what there is with: obreia key list",
+        "openbao" | "hashivault" | "vault" => "list what there is with: obreia key list openbao://",
+        "awskms" => "list what there is with: obreia key list awskms://",
+        "pkcs11" => "list what there is with: obreia key list pkcs11:",
+        _ => "check its name, and where it is asked for",
     }
 }

@@ -48,11 +48,13 @@ impl Vaults {
         if warnings.iter().any(|text| text.contains("already existed")) {
             return Err(exists());
         }
-        let shown = self.look(&name).await?;
+        let shown = self.look(&name).await;
+        let shown = shown.map_err(|fault| fault.after(&name.shown))?;
         if shown.versions.len() != 1 || shown.versions[0].public_key.kind() != kind {
             return Err(exists());
         }
-        self.described(&name, &shown)
+        let described = self.described(&name, &shown);
+        described.map_err(|fault| fault.after(&name.shown))
     }
 
     /// Refuses a name that is taken.

@@ -67,14 +67,16 @@ impl Vaults {
             key: &name,
         };
         self.call(&call).await?;
-        let shown = self.look(&name).await?;
+        let shown = self.look(&name).await;
+        let shown = shown.map_err(|fault| fault.after(&name.shown))?;
         if shown.versions[0].public_key != *private.public_key() {
             return Err(KeyFault::Provider {
                 provider: PROVIDER,
                 cause: format!("{} is not the key that was imported", name.shown),
             });
         }
-        self.described(&name, &shown)
+        let described = self.described(&name, &shown);
+        described.map_err(|fault| fault.after(&name.shown))
     }
 }
 

@@ -23,8 +23,7 @@ impl RotateKey for VaultKeys {
             self.0
                 .change(&name, Method::Put, "/rotate", json!({}))
                 .await?;
-            let shown = self.0.look(&name).await?;
-            self.0.described(&name, &shown)
+            self.0.changed(&name).await
         })
     }
 }
@@ -70,12 +69,26 @@ impl Vaults {
             }
             other => other?,
         }
-        let shown = self.look(&name).await?;
-        let described = self.described(&name, &shown)?;
         if state == KeyState::Disabled {
             self.doubt(&name, &KeyFault::Disabled(name.shown.clone()));
         }
-        Ok(described)
+        let changed = self.changed(&name).await;
+        if state == KeyState::Disabled {
+            // Looking at it noted it anew.
+            self.doubt(&name, &KeyFault::Disabled(name.shown.clone()));
+        }
+        changed
+    }
+
+    /// The key after a change that was acknowledged.
+    pub(super) async fn changed(&self, name: &Name) -> Result<Described, KeyFault> {
+        let shown = async {
+            let shown = self.look(name).await?;
+            self.described(name, &shown)
+        };
+        shown
+            .await
+            .map_err(|fault: KeyFault| fault.after(&name.shown))
     }
 
     /// Versions are retired by raising the least one that verifies.
@@ -112,8 +125,7 @@ impl Vaults {
             }
             self.change(&name, Method::Put, "/config", body).await?;
         }
-        let shown = self.look(&name).await?;
-        self.described(&name, &shown)
+        self.changed(&name).await
     }
 
     async fn change(

@@ -167,6 +167,41 @@ fn a_page_in_the_servers_place_says_nothing_of_keys() {
 }
 
 #[test]
+fn a_change_that_was_made_is_told_as_made_whatever_follows() {
+    let Some(bao) = server() else { return };
+    bao.key("made", "ecdsa-p256");
+    let between = Between::new(&bao.host);
+    let (scratch, address) = (place(), between.address());
+    let page = || Act::Answer(404, "", "<html>404 page not found</html>".to_owned());
+    let rotate = ["key", "rotate", "openbao://made", "-o", "json"];
+    // The key is looked at before, and then not any more.
+    between.next("GET /v1/transit/keys/made", Act::Slow(Duration::ZERO));
+    between.next("GET /v1/transit/keys/made", page());
+    let json = run(&scratch, &address, &rotate).fails("not-shown", "need not be made again");
+    assert!(json.to_string().contains("404 page not found"), "{json}");
+    let last = crate::keys::records(&scratch).pop().unwrap();
+    assert_eq!(
+        (&last["op"], &last["result"]),
+        (&json!("rotate"), &json!("ok"))
+    );
+    let shown = run(
+        &scratch,
+        &address,
+        &["key", "show", "openbao://made", "-o", "json"],
+    );
+    let versions = shown.ok().json()["key"]["versions"]
+        .as_array()
+        .unwrap()
+        .len();
+    assert_eq!(versions, 2);
+    // One whose answer is lost may have been made.
+    between.next("/rotate", Act::CutAfter);
+    run(&scratch, &address, &rotate).fails("kms-unreachable", "key show KEY, before trying again");
+    let last = crate::keys::records(&scratch).pop().unwrap();
+    assert_eq!(last["result"], "kms-unreachable");
+}
+
+#[test]
 fn what_was_not_done_is_asked_for_again() {
     let Some(bao) = server() else { return };
     bao.key("again", "ecdsa-p256");
