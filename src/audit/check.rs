@@ -76,7 +76,11 @@ pub fn verify(
     }
     let (full, from, newest) = match &journal {
         Some(journal) => {
-            let full = journal.base.size() / WIDTH;
+            let mut full = journal.base.size() / WIDTH;
+            if !continues(key, journal) {
+                // Somebody else's word for how much there is to read.
+                full = full.min(check.said() / WIDTH + 2);
+            }
             (full, "journal".to_owned(), joined(journal))
         }
         None => check.newest_without_journal(),
@@ -218,6 +222,12 @@ impl<'a> Check<'a> {
             None => Vec::new(),
         };
         (size / WIDTH, path, bytes)
+    }
+
+    /// The largest size that a checkpoint tells of, this log's or an earlier one.
+    fn said(&self) -> u64 {
+        let sizes = self.roots.iter().map(|root| root.size);
+        sizes.max().unwrap_or_default()
     }
 
     /// Holds the tree against the roots that it must have at its present size.
@@ -413,6 +423,26 @@ impl<'a> Check<'a> {
         };
         Ok(bytes.and_then(|bytes| hashes(&bytes, id.width)))
     }
+}
+
+/// Whether the journal's last signature holds over what the journal itself
+/// says that it follows on.
+fn continues(key: &NoteKey, journal: &Journal<'_>) -> bool {
+    let mut frontier = journal.base.clone();
+    let newest = joined(journal);
+    let Ok(entries) = split_entries(&newest) else {
+        return false;
+    };
+    for entry in entries {
+        frontier.push(Hash::of_leaf(entry));
+    }
+    let checkpoint = Checkpoint {
+        origin: key.name().to_owned(),
+        size: frontier.size(),
+        root: frontier.root(),
+    };
+    let last = journal.frames.last();
+    last.is_some_and(|last| key.verifies(&checkpoint.text(), last.signature))
 }
 
 /// The entries of all frames.

@@ -7,6 +7,9 @@ pub enum AuditFault {
     /// The log, or the key that signs it, is not there.
     #[error("the audit log is missing: there is no {}", .0.display())]
     Missing(PathBuf),
+    /// Nobody made one: nothing of a log or a keystore is there.
+    #[error("there is no audit log yet: {} has none, and every use of a key is recorded", .0.display())]
+    NotBegun(PathBuf),
     /// The log of an earlier build, which kept it in one file.
     #[error("the audit log {} was written by an earlier build, in a form that is not continued", .0.display())]
     OldForm(PathBuf),
@@ -81,7 +84,7 @@ impl AuditFault {
     /// The kind of fault in one word.
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Missing(_) => "audit-missing",
+            Self::Missing(_) | Self::NotBegun(_) => "audit-missing",
             Self::OldForm(_) => "audit-old-form",
             Self::Io { kind, .. } => match kind {
                 io::ErrorKind::StorageFull
@@ -104,6 +107,9 @@ impl AuditFault {
         match self {
             Self::Missing(_) => {
                 "put the log back from its copy; nothing is signed without one, and a new one is not begun in its place"
+            }
+            Self::NotBegun(_) => {
+                "make one, with a keystore beside it, where obreia.toml is: obreia init DIR"
             }
             Self::OldForm(_) => {
                 "keep that file as evidence, make a new place with: obreia init DIR, and bring the keys there with: obreia keystore restore OLD/keystore.db --force"

@@ -43,7 +43,7 @@ pub use check::{Problem, Report, verify};
 #[cfg(feature = "sign")]
 pub use event::{Event, KeyRecord, Phase};
 #[cfg(feature = "sign")]
-pub use place::{create, folder, head, public_key};
+pub use place::{begun, create, folder, head, public_key};
 #[cfg(feature = "sign")]
 pub use read::AuditLog;
 #[cfg(feature = "sign")]

@@ -67,8 +67,27 @@ impl Place {
         if !self.folder.exists() && self.old.symlink_metadata().is_ok() {
             return AuditFault::OldForm(self.old.clone());
         }
-        AuditFault::Missing(path.to_owned())
+        match self.folder.parent() {
+            Some(state) if !self.key.as_os_str().is_empty() && !begun(state) => {
+                AuditFault::NotBegun(state.to_owned())
+            }
+            _ => AuditFault::Missing(path.to_owned()),
+        }
     }
+}
+
+/// Whether anything lies in a state folder that was made with a log: then a
+/// log that is not there is one that was lost.
+pub fn begun(state: &Path) -> bool {
+    let made = [
+        "audit",
+        "audit.key",
+        "audit.head",
+        "audit.log",
+        "keystore.db",
+    ];
+    made.iter()
+        .any(|name| state.join(name).symlink_metadata().is_ok())
 }
 
 /// The folder of the log of a state folder: what may be copied and verified

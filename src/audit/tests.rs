@@ -429,6 +429,28 @@ fn nothing_in_a_copy_can_be_changed_cut_or_taken_away() {
 }
 
 #[test]
+fn a_copy_that_says_that_it_is_endless_is_not_read_without_end() {
+    use crate::tlog::{Frontier, Hash};
+
+    let log = Log::with(3);
+    // 2^40 records before it: one hash, five levels up.
+    let mut levels = vec![Vec::new(); 5];
+    levels.push(vec![Hash::of_leaf(b"x")]);
+    let base = Frontier::from_levels(1 << 40, levels).unwrap();
+    let forged = [
+        journal::header(&base),
+        journal::frame(b"\0\x02{}", &[7; 64]),
+    ]
+    .concat();
+    journal::parse(&forged).unwrap();
+    fs::write(log.file("journal"), forged).unwrap();
+    let report = log.report();
+    assert!(report.size < 10_000, "{}", report.size);
+    let places: Vec<_> = report.problems.iter().map(|p| p.place.as_str()).collect();
+    assert!(places.contains(&"journal"), "{places:?}");
+}
+
+#[test]
 fn another_key_verifies_nothing() {
     let log = Log::with(3);
     let other = NoteSigner::generate("example.com/log").unwrap();

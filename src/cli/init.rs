@@ -41,12 +41,15 @@ impl Arguments {
         if output.is_json() {
             output.json(&json!({"schema": "obreia.init/v1", "made": made}))?;
         }
-        output.info(&format!(
-            "made {}, {} and {}",
-            made.config.display(),
-            made.state.display(),
-            made.policy.display()
-        ))?;
+        let state = made.state.display();
+        output.info(&match &made.policy {
+            Some(policy) => format!(
+                "made {}, {state} and {}",
+                made.config.display(),
+                policy.display()
+            ),
+            None => format!("made {state}, as {} has it", made.config.display()),
+        })?;
         output.info("next: obreia key create kms://model-sign/dev --alias model-sign")?;
         Ok(Exit::Done)
     }

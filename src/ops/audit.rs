@@ -39,6 +39,20 @@ impl Place {
         }
     }
 
+    /// What verifying comes to where there is nothing to verify: of a state
+    /// folder that had a log, that it does not hold.
+    fn lost(&self, fault: AuditFault) -> Failure {
+        let gone = matches!(fault, AuditFault::Missing(_) | AuditFault::Key { .. });
+        let failure = Failure::from(fault);
+        match self {
+            Self::State(state) if gone && audit::begun(state) => Failure {
+                exit: Exit::Denied,
+                ..failure
+            },
+            _ => failure,
+        }
+    }
+
     /// Opens it to be read.
     ///
     /// # Errors
@@ -266,7 +280,7 @@ pub fn verify(
 ) -> Result<Verified, Failure> {
     let key = match (key, place) {
         (Some(key), _) => key,
-        (None, Place::State(state)) => audit::public_key(state)?,
+        (None, Place::State(state)) => audit::public_key(state).map_err(|e| place.lost(e))?,
         (None, Place::Folder(folder)) => {
             return Err(Failure::new(
                 Exit::Usage,
@@ -287,7 +301,16 @@ pub fn verify(
             Err(fault) => return Err(fault.into()),
         }
     }
-    let mut report = audit::verify(&place.folder(), &key, &known)?;
+    let verified = audit::verify(&place.folder(), &key, &known);
+    let mut report = verified.map_err(|fault| place.lost(fault))?;
+    if matches!(place, Place::State(_)) && !place.folder().join("journal").exists() {
+        // A copy may be without it; here it is what makes records durable.
+        report.problem_count += 1;
+        report.problems.push(Problem {
+            place: "journal".to_owned(),
+            problem: "it is missing".to_owned(),
+        });
+    }
     if let Some(problem) = bad_head {
         report.problem_count += 1;
         report.problems.push(Problem {

@@ -90,7 +90,7 @@ impl EmbeddedKeys {
         let seen = match self.audit.generation() {
             Ok(seen) => seen.newest,
             // A keystore to verify with may be a copy without its log.
-            Err(AuditFault::Missing(_)) => None,
+            Err(AuditFault::Missing(_) | AuditFault::NotBegun(_)) => None,
             Err(fault) => return Err(fault.into()),
         };
         let snapshot = self.tables.load().await.map_err(|e| self.storage(e))?;

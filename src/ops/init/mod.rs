@@ -9,6 +9,8 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::{Exit, Failure, SystemClock};
+use crate::audit;
+use crate::config::{Config, Environment};
 use crate::custody::Caller;
 use crate::durable::{self, Existing, FileError};
 use crate::keys;
@@ -24,12 +26,15 @@ pub struct Made {
     pub config: PathBuf,
     /// The state folder.
     pub state: PathBuf,
-    /// The first policy.
-    pub policy: PathBuf,
+    /// The first policy; `None` beside a configuration that was there before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PathBuf>,
 }
 
 /// Makes `dir/obreia.toml`, `dir/state/` and `dir/policies/first.yaml`. The
-/// configuration comes last: where it stands, the rest does too.
+/// configuration comes last: where it stands, the rest does too. Beside a
+/// configuration that somebody wrote, which has no state folder yet, that
+/// folder alone is made.
 ///
 /// `passphrase` is asked for once nothing is known to be in the way.
 ///
@@ -40,11 +45,25 @@ pub async fn init(
     passphrase: impl FnOnce(&Path) -> Result<Secret, Failure>,
     caller: &Caller,
 ) -> Result<Made, Failure> {
+    let policy = dir.join("policies/first.yaml");
     let made = Made {
         config: dir.join("obreia.toml"),
         state: dir.join("state"),
-        policy: dir.join("policies/first.yaml"),
+        policy: Some(policy.clone()),
     };
+    if made.config.is_file() {
+        let config = Config::load(Some(&made.config), &Environment::default())?;
+        let state = config.state_dir()?.to_owned();
+        if !audit::begun(&state) {
+            let passphrase = passphrase(&state)?;
+            keys::init(&state, &passphrase, caller, Arc::new(SystemClock)).await?;
+            return Ok(Made {
+                config: made.config,
+                state,
+                policy: None,
+            });
+        }
+    }
     for path in [&made.config, &made.state] {
         if path.symlink_metadata().is_ok() {
             return Err(Failure::new(
@@ -62,7 +81,7 @@ pub async fn init(
     make_folder(dir, 0o755)?;
     keys::init(&made.state, &passphrase, caller, Arc::new(SystemClock)).await?;
     make_folder(&dir.join("policies"), 0o755)?;
-    match durable::write(&made.policy, POLICY.as_bytes(), 0o644, Existing::Refuse) {
+    match durable::write(&policy, POLICY.as_bytes(), 0o644, Existing::Refuse) {
         // A policy that somebody wrote before is theirs.
         Ok(()) | Err(FileError::Exists(_)) => {}
         Err(e) => return Err(e.into()),
@@ -86,7 +105,6 @@ fn make_folder(dir: &Path, mode: u32) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
 
     #[test]
     fn what_is_written_is_valid() {

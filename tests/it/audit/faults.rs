@@ -77,6 +77,62 @@ fn tiles_and_entries_that_were_changed_or_cut() {
 }
 
 #[test]
+fn what_is_gone_of_ones_own_log_does_not_hold() {
+    for part in ["audit/journal", "audit.key", "audit"] {
+        let scratch = signed();
+        let gone = scratch.join("gone");
+        std::fs::rename(scratch.join(format!("state/{part}")), &gone).unwrap();
+        run(&scratch, &["audit", "verify"]).expect_code(1);
+        std::fs::rename(&gone, scratch.join(format!("state/{part}"))).unwrap();
+        run(&scratch, &["audit", "verify"]).ok();
+    }
+    // Others may have a copy without the journal.
+    let scratch = signed();
+    let key = run(&scratch, &["audit", "key"]).ok().stdout.clone();
+    std::fs::remove_file(scratch.join("state/audit/journal")).unwrap();
+    let verify = [
+        "audit",
+        "verify",
+        "--log",
+        "state/audit",
+        "--key",
+        key.trim(),
+    ];
+    run(&scratch, &verify).ok();
+}
+
+#[test]
+fn a_configuration_without_a_keystore_is_told_how_to_get_one() {
+    let scratch = Scratch::new();
+    scratch.write("a.txt", "hello");
+    scratch.write("obreia.toml", "version = 1\n[state]\ndir = \"kept\"\n");
+    let key = testdata("keys").join("p256.pkcs8.pem");
+    let sign = ["sign", "a.txt", "--key", key.to_str().unwrap()];
+    run(&scratch, &sign)
+        .expect_code(4)
+        .stderr_has("error[audit-missing]")
+        .stderr_has("there is no audit log yet")
+        .stderr_has("obreia init DIR");
+    let before = scratch.read("obreia.toml");
+    run(&scratch, &["init", "."]).ok();
+    assert_eq!(scratch.read("obreia.toml"), before);
+    assert!(scratch.join("kept/keystore.db").exists());
+    assert!(!scratch.join("policies").exists());
+    run(&scratch, &sign).ok();
+    run(&scratch, &["init", "."])
+        .expect_code(2)
+        .stderr_has("exists already");
+    // A log that was there and is gone is another matter.
+    std::fs::remove_dir_all(scratch.join("kept/audit")).unwrap();
+    for file in ["audit.key", "audit.head"] {
+        std::fs::remove_file(scratch.join("kept").join(file)).unwrap();
+    }
+    run(&scratch, &[&sign[..], &["--force"]].concat())
+        .expect_code(4)
+        .stderr_has("put the log back from its copy");
+}
+
+#[test]
 fn a_deleted_checkpoint_and_a_truncated_journal() {
     let scratch = signed();
     let checkpoint = scratch.read("state/audit/checkpoint");
