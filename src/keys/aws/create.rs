@@ -51,12 +51,19 @@ impl GenerateKey for AwsKeys {
             let made = self.make(&place, &name, key_spec).await?;
             let mut aliases = vec![alias.to_owned()];
             aliases.extend(new.aliases.iter().map(|alias| format!("alias/{alias}")));
-            for alias in &aliases {
-                if let Err(fault) = self.call(&place, &name, alias, &made).await {
-                    return Err(self.abandon(&place, &name, &made, fault).await);
+            for (done, alias) in aliases.iter().enumerate() {
+                let Err(fault) = self.call(&place, &name, alias, &made).await else {
+                    continue;
+                };
+                // An attempt whose answer was lost may have made it.
+                if self.names(&place, &name, alias, &made, &fault).await? {
+                    continue;
                 }
+                let named = &aliases[..done];
+                return Err(self.abandon(&place, &name, &made, named, fault).await);
             }
-            self.look(&place, &name, &made).await
+            let described = self.look(&place, &name, &made).await;
+            described.map_err(|fault| fault.after(&name.shown))
         })
     }
 }
@@ -110,14 +117,63 @@ impl AwsKeys {
         sent.map(|_| ()).map_err(|e| asked.failed(&e))
     }
 
-    /// Lets a key that got no name be deleted: nobody has used it yet.
+    /// Whether `alias` names the key that was made.
+    ///
+    /// # Errors
+    /// `Provider` where that cannot be told: neither is then touched.
+    async fn names(
+        &self,
+        place: &Place,
+        name: &Name,
+        alias: &str,
+        made: &KeyMetadata,
+        fault: &KeyFault,
+    ) -> Result<bool, KeyFault> {
+        let asked = Asked {
+            place,
+            key: &name.shown,
+            action: "kms:DescribeKey",
+        };
+        let sent = place.client.describe_key().key_id(alias).send().await;
+        match sent.map_err(|e| asked.failed(&e)) {
+            Ok(output) => Ok(output
+                .key_metadata
+                .is_some_and(|found| found.key_id() == made.key_id())),
+            Err(KeyFault::NoSuchKey(_)) => Ok(false),
+            Err(unseen) => Err(KeyFault::Provider {
+                provider: PROVIDER,
+                cause: format!(
+                    "{fault}; the key {} was made for {}, and is left as it is, because whether {alias} names it could not be seen ({unseen})",
+                    made.key_id(),
+                    name.shown
+                ),
+            }),
+        }
+    }
+
+    /// Lets a key that did not get all its names be deleted: nobody has used
+    /// it yet. The names that it got are taken away first.
     async fn abandon(
         &self,
         place: &Place,
         name: &Name,
         made: &KeyMetadata,
+        named: &[String],
         fault: KeyFault,
     ) -> KeyFault {
+        for alias in named {
+            let deleted = place.client.delete_alias().alias_name(alias).send().await;
+            if deleted.is_err() {
+                return KeyFault::Provider {
+                    provider: PROVIDER,
+                    cause: format!(
+                        "{fault}; the key {} was made for {}, and {alias} names it still",
+                        made.key_id(),
+                        name.shown
+                    ),
+                };
+            }
+        }
         let request = place.client.schedule_key_deletion();
         let request = request.pending_window_in_days(SHORTEST_WAIT);
         match request.key_id(made.key_id()).send().await {

@@ -31,14 +31,14 @@ impl AwsSigner {
         let output = self.request(bytes, kind).await?;
         // The key is asked for by the name that was given, as the caller's
         // rights may hang on the alias; which key answered is checked here.
-        let id = output.key_id().unwrap_or_default();
-        if !same_key(id, &self.info.id) {
-            return Err(replaced(&self.name, &self.info.id, id));
-        }
         let lacks = |what| KeyFault::Provider {
             provider: PROVIDER,
             cause: format!("it signed with {} without {what}", self.name.shown),
         };
+        let id = output.key_id().ok_or_else(|| lacks("naming the key"))?;
+        if !same_key(id, &self.info.id) {
+            return Err(replaced(&self.name, &self.info.id, id));
+        }
         if output.signing_algorithm() != Some(&spec::algorithm(self.scheme)) {
             return Err(lacks("naming the algorithm that it was asked for"));
         }

@@ -321,6 +321,10 @@ impl State {
             "ListKeys" => return self.list(body, region),
             "CreateKey" => return self.create(body, region),
             "CreateAlias" => return self.create_alias(body),
+            "DeleteAlias" => {
+                self.aliases.remove(body["AliasName"].as_str().unwrap());
+                return (200, Value::Null);
+            }
             _ => {}
         }
         let wanted = body["KeyId"].as_str().unwrap_or_default();
@@ -473,6 +477,7 @@ fn members(action: &str, body: &Value) -> Result<(), String> {
         "ListAliases" => ("KeyId", "Limit Marker"),
         "CreateKey" => ("KeyUsage KeySpec", "Description"),
         "CreateAlias" => ("AliasName TargetKeyId", ""),
+        "DeleteAlias" => ("AliasName", ""),
         "ScheduleKeyDeletion" => ("KeyId", "PendingWindowInDays"),
         _ => return Err(format!("no such action {action}")),
     };

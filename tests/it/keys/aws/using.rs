@@ -183,10 +183,15 @@ fn keys_are_made_shown_disabled_and_enabled() {
     refused(&taken, 2, "exists");
     assert!(!case.server.asked().contains(&"CreateKey".to_owned()));
 
+    let verify = ["verify", "f", "--key", new, "-o", "json"];
+    case.run(&verify).ok();
     case.run(&["key", "disable", new]).ok();
+    // At once, also for those who knew it.
+    refused(&case.run(&verify), 5, "disabled");
     refused(&case.sign(new), 5, "disabled");
     case.run(&["key", "enable", new]).ok();
     case.sign(new).ok();
+    case.run(&verify).ok();
     let rotated = case.run(&["key", "rotate", new, "-o", "json"]);
     refused(&rotated, 2, "unsupported");
 }
@@ -208,6 +213,42 @@ fn a_key_that_gets_no_name_is_not_left_behind() {
     let out = case.run(&["key", "create", "awskms:///alias/new", "-o", "json"]);
     refused(&out, 4, "provider-failed");
     out.says("could not be deleted");
+}
+
+#[test]
+fn a_name_that_was_given_without_an_answer_is_kept() {
+    use super::stand_in::Fault;
+
+    let case = Case::new();
+    case.server.fail("CreateAlias", [Fault::Cut]);
+    let new = "awskms:///alias/new";
+    case.run(&["key", "create", new]).ok();
+    let asked = case.server.asked();
+    assert!(
+        !asked.contains(&"ScheduleKeyDeletion".to_owned()),
+        "{asked:?}"
+    );
+    case.sign(new).ok();
+}
+
+#[test]
+fn of_a_key_that_gets_one_of_two_names_neither_is_left_behind() {
+    use super::stand_in::Fault;
+
+    let case = Case::new();
+    let denied = Fault::Error(400, "AccessDeniedException", "no");
+    let first = Fault::Slow(std::time::Duration::ZERO);
+    case.server
+        .fail("CreateAlias", [first.clone(), denied.clone()]);
+    let create = ["key", "create", "awskms:///alias/new", "--alias", "second"];
+    case.run(&create).expect_code(5);
+    let asked = case.server.asked();
+    let last: Vec<&str> = asked.iter().rev().take(2).map(String::as_str).collect();
+    assert_eq!(last, ["ScheduleKeyDeletion", "DeleteAlias"]);
+    // The first name is free again.
+    case.server.fail("CreateAlias", [first, denied.clone()]);
+    case.server.fail("DeleteAlias", [denied]);
+    case.run(&create).expect_code(4).says("names it still");
 }
 
 #[test]
