@@ -408,13 +408,13 @@ fn shown(key: &KeyView, output: &mut Output) -> Result<Exit, Failure> {
 
 fn public(keyring: &Keyring, key: &str, output: &mut Output) -> Result<Exit, Failure> {
     let key = KeyRef::parse(key)?;
-    let public = block_on(key::public(keyring, &key))??;
+    let (public, scheme) = block_on(key::public(keyring, &key))??;
     if output.is_json() {
         output.json(&json!({
             "schema": "obreia.public-key/v1",
             "key": key.to_string(),
             "kind": public.kind().to_string(),
-            "scheme": public.default_scheme().to_string(),
+            "scheme": scheme.to_string(),
             "fingerprint": public.id().hex(),
             "public_key": public.to_pem(),
         }))?;

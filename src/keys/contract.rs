@@ -19,6 +19,9 @@ pub(super) struct Case<'a> {
     pub(super) provider: &'a dyn KeyProvider,
     pub(super) key: KeyRef,
     pub(super) absent: KeyRef,
+    /// What is said of it: that it is not there, and not that it could not be
+    /// looked up.
+    pub(super) missing: &'static str,
     pub(super) foreign: KeyRef,
     pub(super) unlock: &'a dyn Unlock,
     pub(super) wrong: Option<&'a dyn Unlock>,
@@ -49,8 +52,12 @@ pub(super) async fn holds(case: &Case<'_>) {
             "{refused:?}"
         );
     }
-    assert!(provider.open(&case.absent, case.unlock).await.is_err());
-    assert!(provider.trusted(&case.absent).await.is_err());
+    let opened = provider.open(&case.absent, case.unlock).await.map(drop);
+    let trusted = provider.trusted(&case.absent).await.map(drop);
+    for refused in [opened, trusted] {
+        let code = refused.as_ref().map_err(KeyFault::code);
+        assert_eq!(code, Err(case.missing), "{refused:?}");
+    }
     assert!(provider.open(&case.foreign, case.unlock).await.is_err());
     assert!(provider.trusted(&case.foreign).await.is_err());
 }

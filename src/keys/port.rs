@@ -141,8 +141,10 @@ pub struct Capabilities<'a> {
     pub lifecycle: Option<&'a dyn Lifecycle>,
 }
 
-/// Makes keys. A key is durable before it is returned; of two that ask for
-/// the same name, one gets it and the other `Exists`.
+/// Makes keys. A key is durable before it is returned. Of two that ask for
+/// the same name, one gets it and the other `Exists`, as far as the backend
+/// tells them apart: one that leaves a key that is there as it is, and says
+/// nothing, may show the same new key to both.
 pub trait GenerateKey: Send + Sync {
     /// Makes a key of `kind`.
     ///

@@ -65,7 +65,7 @@ pub(super) fn open(settings: &Settings, clock: &Arc<dyn Clock>) -> Registered {
     adapters.push(Box::new(super::plugin::PluginKeys::new(
         &context,
         &keys.plugin,
-        &settings.notices,
+        settings,
         TAKEN,
     )));
     Registered {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Exit, Failure};
-use crate::crypto::PublicKey;
+use crate::crypto::{PublicKey, Scheme};
 use crate::custody::KeyState;
 use crate::keys::{Described, KeyFault, Keyring, Route, Rule};
 use crate::reference::KeyRef;
@@ -264,16 +264,17 @@ fn wrong(key: &str, why: &str) -> Failure {
     .into()
 }
 
-/// The public key of a key file or another provider's key, or of the active
+/// The public key, and what it signs under, of a key file or another provider's key, or of the active
 /// or the named version of a key in the keystore; one that is disabled or
 /// retired shows it too.
 ///
 /// # Errors
 /// Where there is no such key.
-pub async fn public(keyring: &Keyring, key: &KeyRef) -> Result<PublicKey, Failure> {
+pub async fn public(keyring: &Keyring, key: &KeyRef) -> Result<(PublicKey, Scheme), Failure> {
     let KeyRef::Kms { version, .. } = &keyring.route(key)?.target else {
         let mut trusted = keyring.trusted(key).await?;
-        return Ok(trusted.swap_remove(0).public_key);
+        let first = trusted.swap_remove(0);
+        return Ok((first.public_key, first.scheme));
     };
     let described = keyring.describe(&key.without_version()).await?;
     let found = described.versions.iter().find(|found| match version {
@@ -281,7 +282,7 @@ pub async fn public(keyring: &Keyring, key: &KeyRef) -> Result<PublicKey, Failur
         None => found.state == VersionState::Active,
     });
     match found {
-        Some(found) => Ok(found.public_key.clone()),
+        Some(found) => Ok((found.public_key.clone(), described.scheme)),
         None => Err(KeyFault::NoSuchVersion {
             key: described.path,
             version: version.unwrap_or_default(),

@@ -50,6 +50,7 @@ fn contract(kind: Kind, uri: &str, scheme: Scheme) {
         provider: &keys,
         key: key(uri),
         absent: key("awskms:///alias/absent"),
+        missing: "no-such-key",
         foreign: key("openbao://k"),
         unlock: &NOBODY,
         wrong: None,

@@ -48,6 +48,7 @@ fn the_contract_holds_for_every_kind_of_key() {
             provider: &provider,
             key: key(&format!("azurekms://acme/{name}")),
             absent: key("azurekms://acme/absent"),
+            missing: "no-such-key",
             foreign: key("gcpkms://projects/p/locations/l/keyRings/r/cryptoKeys/k"),
             unlock: &Fixed("unused"),
             wrong: None,

@@ -22,6 +22,7 @@ fn contract(name: &str, password: &'static str, encrypted: bool) {
         provider: &keys(name),
         key: uri("env://SIGNING_KEY"),
         absent: uri("env://ANOTHER_KEY"),
+        missing: "not-configured",
         foreign: KeyRef::File("SIGNING_KEY".into()),
         unlock: &Fixed(password),
         wrong: encrypted.then_some(&Fixed("wrong")),

@@ -7,10 +7,13 @@ use crate::secret::Secret;
 
 /// The bytes of a key file.
 pub(super) fn key_file(path: &str) -> Result<Secret, KeyFault> {
-    let unreadable = |e: std::io::Error| KeyFault::Unavailable {
-        doing: "read",
-        what: path.to_owned(),
-        cause: e.to_string(),
+    let unreadable = |e: std::io::Error| match e.kind() {
+        std::io::ErrorKind::NotFound => bad(path, "there is no such file"),
+        _ => KeyFault::Unavailable {
+            doing: "read",
+            what: path.to_owned(),
+            cause: e.to_string(),
+        },
     };
     // Asked before opening: opening a pipe would wait for its writer.
     if !std::fs::metadata(path).map_err(unreadable)?.is_file() {

@@ -16,6 +16,7 @@ fn contract(name: &str, password: &'static str, encrypted: bool) {
         provider: &FileKeys,
         key: file(name),
         absent: file("absent.pem"),
+        missing: "bad-key-file",
         foreign: KeyRef::parse("kms://model-sign/dev").unwrap(),
         unlock: &Fixed(password),
         wrong: encrypted.then_some(&Fixed("wrong")),

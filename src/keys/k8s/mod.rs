@@ -155,8 +155,13 @@ impl DescribeKey for K8sKeys {
         })
     }
 
-    /// Listing would read every secret of the cluster: none is listed.
+    /// Listing would read every secret of the cluster.
     fn list(&self) -> BoxFuture<'_, Result<Vec<Described>, KeyFault>> {
-        Box::pin(async { Ok(Vec::new()) })
+        Box::pin(async {
+            Err(KeyFault::Unsupported {
+                provider: PROVIDER,
+                what: "listed",
+            })
+        })
     }
 }

@@ -171,6 +171,7 @@ fn contract_holds() {
             provider: &kube.keys(),
             key: uri("k8s://ci/signer"),
             absent: uri("k8s://ci/another"),
+            missing: "no-such-key",
             foreign: uri("env://SIGNER"),
             unlock: &Fixed("not asked for"),
             wrong: None,

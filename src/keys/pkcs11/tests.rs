@@ -249,6 +249,7 @@ fn contract_holds(soft: Soft, more: &[(KeyKind, &str, Option<&str>)]) {
                 provider: keys,
                 key: key("pkcs11:token=bench;object=k"),
                 absent: key("pkcs11:token=bench;object=absent"),
+                missing: "no-such-key",
                 foreign: key("kms://model-sign/dev"),
                 unlock: &Fixed(PIN),
                 wrong: None,

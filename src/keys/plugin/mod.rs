@@ -19,7 +19,7 @@ use super::known::{Known, KnownVersion};
 use super::settings::Plugin;
 use super::{
     BoxFuture, Capabilities, DescribeKey, Described, DescribedVersion, KeyFault, KeyProvider,
-    KeyReader, Notices, Signer, Unlock, Warning,
+    KeyReader, Notices, Settings, Signer, Unlock, Warning,
 };
 use crate::canon;
 use crate::crypto::{KeyKind, PublicKey, Scheme};
@@ -42,6 +42,7 @@ pub(super) struct PluginKeys {
     context: Context,
     settings: BTreeMap<String, Plugin>,
     notices: Notices,
+    withheld: Vec<String>,
     taken: &'static [&'static str],
 }
 
@@ -51,13 +52,14 @@ impl PluginKeys {
     pub(super) fn new(
         context: &Context,
         settings: &BTreeMap<String, Plugin>,
-        notices: &Notices,
+        of: &Settings,
         taken: &'static [&'static str],
     ) -> Self {
         Self {
             context: context.clone(),
             settings: settings.clone(),
-            notices: notices.clone(),
+            notices: of.notices.clone(),
+            withheld: of.withheld.clone(),
             taken,
         }
     }
@@ -192,7 +194,7 @@ impl PluginKeys {
         let text = serde_json::to_string(request)
             .map_err(|e| program.failed(format!("cannot be asked: {e}")))?;
         let printed = program
-            .run(&text, message, self.deadline(target), &self.notices)
+            .run(&text, message, self.deadline(target), self)
             .await?;
         let limit = limits::PLUGIN_ANSWER as u64;
         let reply: Reply = canon::parse_as(&printed.answer, limit).map_err(|e| {

@@ -12,16 +12,18 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinSet;
 
+use super::PluginKeys;
 use super::protocol::{PREFIX, VERSION};
 use super::words::{Words, plain};
 use crate::environment::Environment;
-use crate::keys::{KeyFault, Notices};
+use crate::keys::KeyFault;
 use crate::limits;
 
 /// How long output is waited for once the program has ended: another process
 /// of its may hold the pipe.
 const AFTERWARDS: Duration = Duration::from_millis(500);
-/// What opens our own keystore is none of a plugin's business.
+/// What opens our own keystore is none of a plugin's business, and neither are
+/// the secrets that the configuration names for it and for other providers.
 const WITHHELD: [&str; 2] = ["OBREIA_PASSPHRASE", "OBREIA_NEW_PASSPHRASE"];
 
 /// A program that speaks the protocol.
@@ -84,7 +86,8 @@ impl Program {
     }
 
     /// Runs it once and returns what it printed. Whatever happens, it is over
-    /// after `deadline`, and so is every process that it started in its group.
+    /// after `deadline`; where it is ended then, so is every process of its
+    /// group.
     ///
     /// # Errors
     /// `Plugin`, telling how it failed.
@@ -93,7 +96,7 @@ impl Program {
         request: &str,
         message: Vec<u8>,
         deadline: Duration,
-        notices: &Notices,
+        keys: &PluginKeys,
     ) -> Result<Printed, KeyFault> {
         let mut command = Command::new(&self.path);
         command
@@ -104,7 +107,8 @@ impl Program {
             .stderr(Stdio::piped())
             .process_group(0)
             .kill_on_drop(true);
-        for name in WITHHELD {
+        let own = keys.withheld.iter().map(String::as_str);
+        for name in own.chain(WITHHELD) {
             command.env_remove(name);
         }
         let mut child = command
@@ -120,7 +124,7 @@ impl Program {
             pipes.spawn(collect(stdout, Arc::clone(&seen), group.0));
         }
         if let Some(stderr) = child.stderr.take() {
-            let words = Words::new(&self.name, notices);
+            let words = Words::new(&self.name, &keys.notices);
             pipes.spawn(pass_on(stderr, words, Arc::clone(&seen)));
         }
         let ended = tokio::time::timeout(deadline, child.wait()).await;
@@ -130,7 +134,7 @@ impl Program {
             Err(_) => {
                 return Err(self.failed(format!(
                     "did not answer within {} s and was ended",
-                    deadline.as_secs_f32().ceil()
+                    (deadline.as_secs_f32() * 10.0).round() / 10.0
                 )));
             }
         };

@@ -51,7 +51,10 @@ impl Plugins {
         PluginKeys::new(
             &Context::new(&self.settings, &clock),
             &self.settings.keys.plugin,
-            &Notices::to(move |line| said.lock().unwrap().push(line.to_owned())),
+            &Settings {
+                notices: Notices::to(move |line| said.lock().unwrap().push(line.to_owned())),
+                ..self.settings.clone()
+            },
             &["vault"],
         )
     }
@@ -77,6 +80,7 @@ fn contract_holds() {
                 project(&format!("testdata/keys/{name}.pkcs8.pem"))
             )),
             absent: uri("pem:///nowhere.pem"),
+            missing: "plugin-failed",
             foreign: uri("vault://x"),
             unlock: &Fixed("not asked for"),
             wrong: None,

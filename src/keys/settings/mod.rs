@@ -46,6 +46,9 @@ pub struct Settings {
     pub helper: Option<PathBuf>,
     /// `[keys]`
     pub keys: Keys,
+    /// Environment variables that hold secrets by the configuration's word:
+    /// no plugin sees them.
+    pub withheld: Vec<String>,
     /// Where words of providers go that are meant for a person.
     pub notices: Notices,
 }
@@ -59,6 +62,7 @@ impl Default for Settings {
             environment: Environment::default(),
             helper: None,
             keys: Keys::default(),
+            withheld: Vec::new(),
             notices: Notices::default(),
         }
     }

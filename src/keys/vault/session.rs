@@ -50,6 +50,15 @@ impl Lease {
     }
 }
 
+impl Lease {
+    const fn is_over(self, age: i64) -> bool {
+        match self {
+            Self::Unknown | Self::Settled => false,
+            Self::Renewable(seconds) | Self::Fixed(seconds) => age >= seconds,
+        }
+    }
+}
+
 /// What there is to do about a token of that age.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Due {
@@ -101,14 +110,28 @@ impl Session {
         let next = match due(current.lease, age, self.login.can_repeat()) {
             Due::Nothing => return Ok(current),
             Due::LookUp => Held {
-                lease: login::look_up(server, &current.token)
-                    .await
-                    .map_or(Lease::Settled, |token| token.lease),
+                lease: match login::look_up(server, &current.token).await {
+                    Ok(token) => token.lease,
+                    // It may do its work and not look itself up.
+                    Err(KeyFault::Login { .. } | KeyFault::Refused { .. }) => Lease::Settled,
+                    // Asked again later: the server is away for now.
+                    Err(_) => Lease::Unknown,
+                },
                 since: self.clock.now(),
                 ..current
             },
-            Due::Login => self.obtain(server, current.serial + 1).await?,
-            Due::Renew(seconds) => self.renew(server, current, seconds).await?,
+            due => {
+                let next = match due {
+                    Due::Renew(seconds) => self.renew(server, current.clone(), seconds).await,
+                    _ => self.obtain(server, current.serial + 1).await,
+                };
+                match next {
+                    Ok(next) => next,
+                    // The one at hand is good until it ends.
+                    Err(_) if !current.lease.is_over(age) => return Ok(current),
+                    Err(fault) => return Err(fault),
+                }
+            }
         };
         Ok(held.insert(next).clone())
     }

@@ -51,6 +51,7 @@ fn contract(kind: &str, parameters: &str) {
             provider: &keys(&settings(bao)),
             key: key(format!("{scheme}://{name}{parameters}")),
             absent: key(format!("{scheme}://absent")),
+            missing: "no-such-key",
             foreign: KeyRef::parse("awskms:///alias/x").unwrap(),
             unlock: &Fixed("not asked for"),
             wrong: None,

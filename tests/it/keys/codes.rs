@@ -60,7 +60,8 @@ fn of_names_and_files() {
     scratch.write("a.txt", "hello");
     scratch.write("junk.pem", "junk");
     sign(&scratch, "junk.pem").fails("bad-key-file", "give a PEM key");
-    sign(&scratch, "none.pem").fails("unavailable", "");
+    sign(&scratch, "none.pem").fails("bad-key-file", "give a PEM key");
+    sign(&scratch, "a.txt/below-a-file.pem").fails("unavailable", "");
     sign(&scratch, "env://A/B").fails("bad-request", "");
     sign(&scratch, "env://UNSET").fails("not-configured", "docs/providers.md");
     sign(&scratch, "KMS://a/b").fails("no-provider", "use kms://…, or a key file");

@@ -216,7 +216,7 @@ fn keys_that_are_not_there() {
         .expect_code(3)
         .stderr_has("no program sigstore-kms-nobody");
     run(&scratch, &["sign", "a.txt", "--key", "none.pem"])
-        .expect_code(4)
+        .expect_code(2)
         .stderr_has("none.pem");
     let elsewhere = Scratch::new();
     elsewhere.write("a.txt", "hello");

@@ -168,6 +168,16 @@ fn its_environment_is_ours_but_for_our_own_passphrases() {
     out.ok()
         .stdout_has("BEGIN PUBLIC KEY")
         .stderr_has("passphrase= password=theirs token=t");
+    // What the configuration says holds a secret is withheld too.
+    let config = scratch.read_text("obreia.toml");
+    let more = "\n[keys.pkcs11.modules.hsm]\npath = \"/m.so\"\npin = { env = \"MY_TOKEN\" }\n";
+    scratch.write("obreia.toml", format!("{config}{more}"));
+    std::fs::remove_dir_all(scratch.join("state/known-keys")).unwrap();
+    with(&scratch, &["key", "public", "faulty://environment"])
+        .env("MY_TOKEN", "t")
+        .run()
+        .ok()
+        .stderr_has("passphrase= password= token=");
 }
 
 #[test]

@@ -190,6 +190,7 @@ fn contract_holds_for_every_kind() {
             provider: &provider,
             key: KeyRef::parse(&format!("kms://{path}")).unwrap(),
             absent: KeyRef::parse("kms://model-sign/absent").unwrap(),
+            missing: "no-such-key",
             foreign: KeyRef::parse("a.pem").unwrap(),
             unlock: &PASS,
             wrong: Some(&Fixed("wrong")),

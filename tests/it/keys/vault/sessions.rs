@@ -296,6 +296,55 @@ fn a_given_token_that_ran_out_is_told_as_that() {
 }
 
 #[test]
+fn a_look_at_the_token_that_failed_is_made_up_for() {
+    let Some(bao) = server() else { return };
+    bao.key("looked", "ecdsa-p256");
+    let (between, clock) = (Between::new(&bao.host), Hands::new());
+    let keyring = keyring(&between, None, ROOT, &clock);
+    let key = open(&keyring, "openbao://looked");
+    seen(&between);
+    let (look, signed) = ("auth/token/lookup-self", "transit/sign/looked/sha2-256");
+    for _ in 0..5 {
+        between.next(look, Act::Answer(500, "", String::new()));
+    }
+    clock.forward(61);
+    sign(&key).unwrap();
+    assert!(between.done());
+    seen(&between);
+    clock.forward(61);
+    sign(&key).unwrap();
+    assert_eq!(seen(&between), [look, signed]);
+}
+
+#[test]
+fn a_login_that_fails_before_its_time_leaves_the_token_at_hand() {
+    let Some(bao) = server() else { return };
+    bao.key("early", "ecdsa-p256");
+    let (between, clock, scratch) = (Between::new(&bao.host), Hands::new(), Scratch::new());
+    let forever = json!({"token_ttl": "1h", "token_max_ttl": "100h"});
+    let auth = approle(bao, &scratch, "early", forever);
+    let keyring = keyring(&between, Some(auth), "", &clock);
+    let key = open(&keyring, "openbao://early");
+    clock.forward(1_801);
+    let refused = || {
+        Act::Answer(
+            403,
+            "",
+            json!({"errors": ["permission denied"]}).to_string(),
+        )
+    };
+    between.next("renew-self", refused());
+    between.next("auth/approle-early/login", refused());
+    sign(&key).unwrap();
+    assert!(between.done());
+    // Once its time is over there is nothing to fall back to.
+    clock.forward(1_800);
+    between.next("renew-self", refused());
+    between.next("auth/approle-early/login", refused());
+    assert_eq!(sign(&key).unwrap_err().code(), "kms-login");
+}
+
+#[test]
 fn a_token_in_a_file_is_read_again_when_it_ran_out() {
     let Some(bao) = server() else { return };
     bao.key("in-file", "ecdsa-p256");
