@@ -3,7 +3,7 @@ use std::time::Duration;
 use aws_sdk_kms::config::retry::RetryConfig;
 use aws_sdk_kms::types::{KeyMetadata, KeyUsageType};
 
-use super::fault::{Asked, noted};
+use super::fault::{Asked, note};
 use super::name::Name;
 use super::place::Place;
 use super::{AwsKeys, PROVIDER, spec};
@@ -92,7 +92,8 @@ impl AwsKeys {
             .config_override(once)
             .send()
             .await;
-        let output = noted(sent).map_err(|e| asked.failed(&e))?;
+        note(&sent);
+        let output = sent.map_err(|e| asked.failed(&e))?;
         output.key_metadata.ok_or_else(|| KeyFault::Provider {
             provider: PROVIDER,
             cause: "it made a key without naming it".to_owned(),

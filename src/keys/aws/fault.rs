@@ -16,14 +16,11 @@ use crate::keys::{KeyFault, provenance};
 const LONGEST: usize = 512;
 
 /// Takes note of AWS' id of a request that acts, for the record.
-pub(super) fn noted<T: RequestId, E>(
-    sent: Result<T, SdkError<E, HttpResponse>>,
-) -> Result<T, SdkError<E, HttpResponse>> {
-    provenance::note(match &sent {
+pub(super) fn note<T: RequestId, E>(sent: &Result<T, SdkError<E, HttpResponse>>) {
+    provenance::note(match sent {
         Ok(answer) => answer.request_id(),
         Err(error) => error.request_id(),
     });
-    sent
 }
 
 /// What was asked, for messages.

@@ -1,4 +1,4 @@
-use super::fault::{Asked, noted};
+use super::fault::{Asked, note};
 use super::{AwsKeys, PROVIDER};
 use crate::custody::KeyState;
 use crate::keys::{BoxFuture, Described, KeyFault, Lifecycle, Unlock};
@@ -25,11 +25,13 @@ impl Lifecycle for AwsKeys {
             match state {
                 KeyState::Enabled => {
                     let sent = place.client.enable_key().key_id(id).send().await;
-                    noted(sent).map_err(|e| asked("kms:EnableKey").failed(&e))?;
+                    note(&sent);
+                    sent.map_err(|e| asked("kms:EnableKey").failed(&e))?;
                 }
                 KeyState::Disabled => {
                     let sent = place.client.disable_key().key_id(id).send().await;
-                    noted(sent).map_err(|e| asked("kms:DisableKey").failed(&e))?;
+                    note(&sent);
+                    sent.map_err(|e| asked("kms:DisableKey").failed(&e))?;
                 }
             }
             // Verifying asks anew: what is noted says that it may.

@@ -4,7 +4,7 @@ use aws_sdk_kms::operation::sign::SignOutput;
 use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::MessageType;
 
-use super::fault::{Asked, noted};
+use super::fault::{Asked, note};
 use super::name::{Name, same_key};
 use super::place::Place;
 use super::show::replaced;
@@ -63,7 +63,8 @@ impl AwsSigner {
             .signing_algorithm(spec::algorithm(self.scheme))
             .send()
             .await;
-        noted(sent).map_err(|e| asked.failed(&e))
+        note(&sent);
+        sent.map_err(|e| asked.failed(&e))
     }
 }
 
