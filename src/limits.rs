@@ -37,6 +37,8 @@ pub const PLUGIN_REQUEST: u64 = 64 << 10;
 pub const PLUGIN_KEY: usize = 4 << 10;
 /// Largest OCI manifest or index, in bytes (registries enforce 4 MiB).
 pub const MANIFEST: u64 = 4 << 20;
+/// Most of what a registry says beside manifests and blobs that is read, in bytes.
+pub const REGISTRY_WORDS: u64 = 64 << 10;
 /// Largest `index.json` of an OCI layout, in bytes.
 pub const LAYOUT_INDEX: u64 = 16 << 20;
 /// Most entries in one OCI index, and most layers in one manifest.

@@ -5,6 +5,7 @@ use crate::bundle::BundleError;
 use crate::durable::FileError;
 use crate::limits;
 use crate::source::layout::LayoutError;
+use crate::source::registry::RegistryFault;
 use crate::statement::StatementError;
 
 /// Why evidence could not be stored or listed.
@@ -39,6 +40,12 @@ pub enum StoreError {
     /// The layout could not be read or written.
     #[error(transparent)]
     Layout(#[from] LayoutError),
+    /// A registry did not give, or take, what it was asked.
+    #[error(transparent)]
+    Registry(#[from] RegistryFault),
+    /// What was to be sent to a registry could not be read.
+    #[error("cannot read what is to be stored: {0}")]
+    Unsent(io::Error),
     /// More than is considered.
     #[error("{place} holds more than {limit} {what}")]
     TooMany {
@@ -57,6 +64,7 @@ impl StoreError {
         matches!(
             self,
             Self::TooMany { .. }
+                | Self::Registry(RegistryFault::TooMuch { .. })
                 | Self::Layout(
                     LayoutError::TooMany { .. }
                         | LayoutError::TooDeep { .. }

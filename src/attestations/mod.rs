@@ -4,6 +4,8 @@
 
 mod error;
 mod label;
+#[cfg(feature = "sign")]
+mod oci_referrers;
 mod referrers;
 mod sidecar;
 #[cfg(test)]
@@ -14,6 +16,8 @@ use std::pin::Pin;
 
 pub use error::StoreError;
 pub use label::label_of;
+#[cfg(feature = "sign")]
+pub use oci_referrers::OciReferrers;
 pub use referrers::Referrers;
 pub use sidecar::Sidecar;
 
@@ -61,6 +65,9 @@ pub struct Stored {
     pub origin: String,
     /// Whether it was there already.
     pub existed: bool,
+    /// What keeps two who store at once from losing one of the two, where
+    /// that depends on the place: `registry`, `exact` or `best-effort`.
+    pub cas: Option<&'static str>,
 }
 
 /// A piece of evidence as it was found.

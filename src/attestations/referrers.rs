@@ -9,7 +9,7 @@ use crate::source::layout::{Attached, Layout, Referring, Trouble};
 use crate::time::Clock;
 
 /// As many bundles are read of one referrer; every writer known puts one there.
-const MOST_BUNDLES: usize = 4;
+pub(super) const MOST_BUNDLES: usize = 4;
 
 /// Evidence in an OCI layout: referrers of the manifest that it is about.
 #[derive(Clone)]
@@ -46,6 +46,7 @@ impl AttestationStore for Referrers {
             Ok(Stored {
                 origin: self.layout.origin(&attached.descriptor().digest),
                 existed: matches!(attached, Attached::Already(_)),
+                cas: None,
             })
         })
     }
@@ -139,20 +140,23 @@ impl Referrers {
                     Err(error) => told(Vec::new(), Format::Malformed(error.to_string())),
                 }
             }
-        } else if manifest
-            .artifact_type
-            .as_deref()
-            .is_some_and(is_bundle_media_type)
-        {
-            let why = "its artifact type is a bundle's, and no layer is one";
+        } else if let Some(why) = is_empty_bundle(manifest) {
             told(Vec::new(), Format::Malformed(why.to_owned()));
         }
         // Anything else (an SBOM, a licence) hangs there and is no evidence.
     }
 }
 
+/// What is wrong with a manifest that calls itself a bundle and holds none.
+pub(super) fn is_empty_bundle(manifest: &Manifest) -> Option<&'static str> {
+    let kind = manifest.artifact_type.as_deref();
+    let holds = |layer: &Descriptor| is_bundle_media_type(&layer.media_type);
+    (kind.is_some_and(is_bundle_media_type) && !manifest.layers.iter().any(holds))
+        .then_some("its artifact type is a bundle's, and no layer is one")
+}
+
 /// The name of a kind of evidence that other tools attach and that is not verified yet.
-fn foreign(manifest: &Manifest) -> Option<&'static str> {
+pub(super) fn foreign(manifest: &Manifest) -> Option<&'static str> {
     let has_layer = |wanted: &str| manifest.layers.iter().any(|l| l.media_type == wanted);
     let kind = manifest
         .artifact_type

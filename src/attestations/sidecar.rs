@@ -132,6 +132,7 @@ fn put(subject: &Path, deposit: &Deposit<'_>) -> Result<Stored, StoreError> {
     let stored = |existed| Stored {
         origin: path.display().to_string(),
         existed,
+        cas: None,
     };
     match durable::write(&path, deposit.bundle, 0o644, Existing::Refuse) {
         Ok(()) => Ok(stored(false)),

@@ -17,10 +17,11 @@ use crate::digest::Identity;
 use crate::dsse::{Envelope, IN_TOTO};
 use crate::oci::{Descriptor, fallback_tag, media_type};
 use crate::source::layout::Layout;
+use crate::source::registry::tests::{between, fake, wait};
 use crate::statement::{self, Statement};
 use crate::time::Timestamp;
 
-/// The adapters do not wait for anything, so one look is enough.
+/// Adapters of the disk do not wait for anything, so one look is enough.
 fn now<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
@@ -131,8 +132,8 @@ fn contract(case: &Case) {
         foreign,
         ..
     } = case;
-    let list = |subject| now(store.list(subject));
-    let put = |subject, bundle: &[u8]| now(store.put(subject, Deposit::new(bundle)));
+    let list = |subject| wait(store.list(subject));
+    let put = |subject, bundle: &[u8]| wait(store.put(subject, Deposit::new(bundle)));
     // Absence is no error.
     assert_eq!(list(one).unwrap(), []);
     // What was put is listed, byte for byte, and of its own subject alone.
@@ -179,6 +180,95 @@ fn directories_keep_the_contract() {
 #[test]
 fn layouts_keep_the_contract() {
     contract(&in_layout().0);
+}
+
+/// In a registry that keeps lists of referrers, and in those that do not.
+fn in_registry(referrers: bool, conditions: bool) -> (Case, fake::Fake) {
+    use crate::source::registry::{Access, Registries};
+
+    let fake = fake::Fake::new(fake::Kind {
+        referrers,
+        conditions,
+        ..fake::Kind::default()
+    });
+    let registries = Registries::new(Access::default());
+    let repository = registries.repository(fake.host(), "a/b").unwrap();
+    let images = ["one", "other"].map(|seed| {
+        let image = json!({
+            "schemaVersion": 2, "mediaType": media_type::MANIFEST,
+            "config": Descriptor::of(media_type::EMPTY, b"{}"), "layers": [],
+            "annotations": {"seed": seed},
+        });
+        let bytes = image.to_string().into_bytes();
+        let descriptor = Descriptor::of(media_type::MANIFEST, &bytes);
+        wait(repository.put_manifest(Some(seed), &descriptor, &bytes)).unwrap();
+        descriptor
+    });
+    let case = Case {
+        store: Box::new(OciReferrers::new(
+            repository,
+            Arc::new(Timestamp::from_secs(1)),
+        )),
+        one: manifest(images[0].clone()),
+        other: manifest(images[1].clone()),
+        absent: manifest(Descriptor::of(media_type::MANIFEST, b"absent")),
+        foreign: Subject::Path("x".into()),
+        _root: tempfile::tempdir().unwrap(),
+    };
+    (case, fake)
+}
+
+#[test]
+fn registries_keep_the_contract() {
+    for (referrers, conditions) in [(true, true), (false, true), (false, false)] {
+        contract(&in_registry(referrers, conditions).0);
+    }
+}
+
+#[test]
+fn a_registry_that_cannot_be_asked_is_no_absence() {
+    use between::Act;
+
+    let (case, fake) = in_registry(false, true);
+    let bundle = signature(b"a");
+    wait(case.store.put(&case.one, Deposit::new(&bundle))).unwrap();
+    let list = || wait(case.store.list(&case.one));
+    assert_eq!(list().unwrap().len(), 1);
+    for (place, status) in [("/referrers/", 403), ("/manifests/sha256-", 401)] {
+        fake.front
+            .next(place, Act::Answer(status, "", String::new()));
+        assert!(matches!(list(), Err(StoreError::Registry(_))), "{place}");
+    }
+    // One piece that does not come is told as such, and so is one that is wrong.
+    fake.front
+        .next("GET /v2/a/b/blobs/", Act::Answer(404, "", String::new()));
+    let found = list().unwrap();
+    assert!(
+        matches!(found[0].format, Format::Unreadable(_)),
+        "{found:?}"
+    );
+    fake.front
+        .next("GET /v2/a/b/blobs/", Act::Change(|_| b"{}".to_vec()));
+    let found = list().unwrap();
+    assert!(matches!(found[0].format, Format::Malformed(_)), "{found:?}");
+    fake.front.next(
+        "GET /v2/a/b/manifests/sha256:",
+        Act::Answer(403, "", String::new()),
+    );
+    let found = list().unwrap();
+    assert!(
+        matches!(found[0].format, Format::Unreadable(_)),
+        "{found:?}"
+    );
+    // Nothing of ours, and what is not verified could not be looked up.
+    let none = || wait(case.store.list(&case.other));
+    assert_eq!(none().unwrap(), []);
+    fake.front.next(".sig", Act::Answer(403, "", String::new()));
+    let found = none().unwrap();
+    assert!(
+        matches!(found[0].format, Format::Unreadable(_)),
+        "{found:?}"
+    );
 }
 
 fn put_beside(path: &Path, bundle: &[u8]) -> Result<Stored, StoreError> {

@@ -16,7 +16,7 @@ obreia attest oci-layout:store:v1 --type https://example.com/eval/v1 --predicate
 Types: custom, cyclonedx, link, modelcard, openvex, scai, slsaprovenance, slsaprovenance1, spdx,\n\
 spdxjson, test-result, vsa, vuln, or any URI. A known type is validated.")]
 pub struct Arguments {
-    /// A file or folder, oci-layout:DIR[:tag|@digest], or sha256:HEX with --output
+    /// A file or folder, oci-layout:DIR[:tag|@digest], REGISTRY/REPOSITORY[:tag|@digest], or sha256:HEX with --output
     artifact: String,
     /// What kind of predicate: a name or a URI
     #[arg(long = "type", value_name = "TYPE")]
@@ -43,6 +43,7 @@ impl Arguments {
     /// Where nothing was attested.
     pub fn run(self, context: &Context, output: &mut Output) -> Result<Exit, Failure> {
         let artifact = select::artifact(&self.artifact)?;
+        let registries = context.registries_of(&artifact)?;
         let request = attest::Request {
             artifact: &artifact,
             predicate_type: &self.predicate_type,
@@ -50,6 +51,7 @@ impl Arguments {
             symlinks: self.reading.symlinks(),
             output: self.output.as_deref(),
             force: self.force,
+            registries: &registries,
         };
         let progress = output.bytes_bar("hashing");
         let attested = block_on(async {

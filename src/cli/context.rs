@@ -5,6 +5,8 @@ use super::Global;
 use crate::config::{Config, Environment};
 use crate::ops::keyring::{self, Keyring, Notices};
 use crate::ops::{Failure, SystemClock};
+use crate::reference::ArtifactRef;
+use crate::source::registry::{Access, Registries, Settings};
 use crate::time::{Clock, Timestamp};
 
 /// What every command knows of its process: environment, configuration, time.
@@ -15,6 +17,8 @@ pub struct Context {
     /// Whether no network connection may be opened.
     pub offline: bool,
     config_file: Option<PathBuf>,
+    registry_auth: Option<PathBuf>,
+    plain_http: bool,
 }
 
 impl Context {
@@ -24,6 +28,8 @@ impl Context {
             environment: Environment::of_process(),
             offline: global.offline,
             config_file: global.config.clone(),
+            registry_auth: global.registry_auth.clone(),
+            plain_http: global.plain_http,
         }
     }
 
@@ -54,6 +60,34 @@ impl Context {
         settings.helper = Some(PathBuf::from("/proc/self/exe"));
         settings.notices = Notices::to(super::output::remark);
         Keyring::new(settings, Arc::new(SystemClock))
+    }
+
+    /// How registries are reached. The configuration is read only where
+    /// `needed` says that a registry was named, so that a broken one is not in
+    /// the way of anything else.
+    ///
+    /// # Errors
+    /// Where it is invalid (exit 3).
+    pub fn registries(&self, needed: bool) -> Result<Registries, Failure> {
+        let settings = match needed {
+            true => self.config()?.registries,
+            false => Settings::default(),
+        };
+        Ok(Registries::new(Access {
+            settings,
+            auth_file: self.registry_auth.clone(),
+            plain_http: self.plain_http,
+            offline: self.offline,
+            environment: self.environment.clone(),
+        }))
+    }
+
+    /// The same for an artifact that was named.
+    ///
+    /// # Errors
+    /// As [`Context::registries`].
+    pub fn registries_of(&self, artifact: &ArtifactRef) -> Result<Registries, Failure> {
+        self.registries(matches!(artifact, ArtifactRef::Registry { .. }))
     }
 
     /// The present time.

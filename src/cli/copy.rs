@@ -1,21 +1,22 @@
 use clap::Args;
 
-use super::{Context, Output, size};
-use crate::ops::copy::{self, Copied, Place};
+use super::{Context, Output, block_on, size};
+use crate::ops::copy::{self, Copied, Spot};
 use crate::ops::{Exit, Failure};
 
 /// `obreia copy SRC DST`
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
 obreia copy oci-layout:staging:v3 oci-layout:mirror:v3\n  \
-obreia copy oci-layout:staging:v3 oci-layout:mirror --dry-run\n\n\
+obreia copy oci-layout:staging:v3 oci-layout:mirror --dry-run\n  \
+obreia copy registry.example/web:v3 oci-layout:mirror:v3\n\n\
 Copies the image or artifact with its children, layers, and everything that is about \
 any of them, by digest; then compares; then sets the tag. Verifies no signature: \
 `obreia promote` does.")]
 pub struct Arguments {
-    /// Where from: oci-layout:DIR[:TAG|@DIGEST]
+    /// Where from: oci-layout:DIR[:TAG|@DIGEST] or REGISTRY/REPOSITORY[:TAG|@DIGEST]
     source: String,
-    /// Where to: oci-layout:DIR[:TAG]; the tag is the source's where none is given
+    /// Where to: oci-layout:DIR[:TAG] or REGISTRY/REPOSITORY[:TAG]; the tag is the source's where none is given
     destination: String,
     /// Write nothing, list what would be copied
     #[arg(long)]
@@ -27,11 +28,13 @@ impl Arguments {
     ///
     /// # Errors
     /// As [`copy::copy`].
-    pub fn run(self, _context: &Context, output: &mut Output) -> Result<Exit, Failure> {
-        let source = Place::parse(&self.source)?;
-        let destination = Place::parse(&self.destination)?;
+    pub fn run(self, context: &Context, output: &mut Output) -> Result<Exit, Failure> {
+        let source = Spot::parse(&self.source)?;
+        let destination = Spot::parse(&self.destination)?;
+        let registries = context.registries(source.is_remote() || destination.is_remote())?;
         let progress = output.bytes_bar("copying");
-        let copied = copy::copy(&source, &destination, self.dry_run, &progress)?;
+        let copying = copy::copy(&source, &destination, &registries, self.dry_run, &progress);
+        let copied = block_on(copying)??;
         drop(progress);
         for skipped in &copied.skipped {
             output.warn(&format!("not copied: {}: {}", skipped.digest, skipped.why));

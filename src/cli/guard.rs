@@ -8,6 +8,7 @@ use super::select::{self, Reading, Selection};
 use super::{Context, Output, block_on, verdict};
 use crate::ops::guard::{self, Done};
 use crate::ops::{Exit, Failure};
+use crate::reference::ArtifactRef;
 use crate::verify::Outcome;
 
 /// `obreia guard TARGET… [-- CMD …]`
@@ -19,7 +20,7 @@ obreia guard --policy startup.yaml --report /run/verdict.json ./server -- ./serv
 Exit codes with a command: its own; 126 where the guard denied, 125 for anything else.\n\
 Without a command: 0 allowed, 1 denied, 4 undetermined.")]
 pub struct Arguments {
-    /// What must be verified: files, folders, oci-layout:DIR@digest
+    /// What must be verified: files, folders, oci-layout:DIR@digest, REGISTRY/REPOSITORY@digest
     #[arg(required = true, value_name = "TARGET")]
     targets: Vec<String>,
     /// What a policy calls the target (default: as given)
@@ -94,6 +95,8 @@ impl Arguments {
             .iter()
             .map(|text| select::artifact(text))
             .collect::<Result<Vec<_>, _>>()?;
+        let in_registry = |target: &&ArtifactRef| matches!(target, ArtifactRef::Registry { .. });
+        let registries = context.registries(targets.iter().any(|t| in_registry(&t)))?;
         let progress = output.bytes_bar("verifying");
         let done = block_on(guard::guard(
             &guard::Guard {
@@ -105,6 +108,7 @@ impl Arguments {
                 bundles: &self.selection.bundles,
                 into: self.into.as_deref(),
                 now: context.now(),
+                registries: &registries,
             },
             &progress,
         ))??;

@@ -109,6 +109,12 @@ pub struct Global {
     /// Open no network connection at all
     #[arg(long, global = true)]
     pub offline: bool,
+    /// Credentials for registries, as Docker's config.json has them (default: Docker's own, then Podman's)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub registry_auth: Option<PathBuf>,
+    /// Speak to registries without TLS; on this machine that needs no flag
+    #[arg(long, global = true)]
+    pub plain_http: bool,
     /// Show no progress bars
     #[arg(long, global = true)]
     pub no_progress: bool,

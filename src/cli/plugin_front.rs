@@ -34,6 +34,8 @@ pub(super) fn main() -> ExitCode {
         verbose: 0,
         offline: false,
         no_progress: true,
+        registry_auth: None,
+        plain_http: false,
     };
     answer_on_panic(global.clone());
     let (reply, done) = match answer(&global) {

@@ -5,7 +5,7 @@ use clap::Args;
 
 use super::select::Reading;
 use super::{Context, Output, block_on, size};
-use crate::ops::copy::Place;
+use crate::ops::copy::Spot;
 use crate::ops::push::{self, Pushed};
 use crate::ops::{Exit, Failure, SystemClock};
 
@@ -14,6 +14,7 @@ use crate::ops::{Exit, Failure, SystemClock};
 #[command(after_help = "Examples:\n  \
 obreia push model/ oci-layout:staging:fraud-v3\n  \
 obreia push bom.cdx.json oci-layout:staging:fraud-v3-bom\n  \
+obreia push model/ registry.example/models/fraud:v3\n  \
 obreia push model/ oci-layout:staging:fraud-v3 --without-evidence\n\n\
 A model becomes a CNCF ModelPack artifact: one layer per file, neither archived nor \
 compressed, so that a layer's digest is the file's. Bundles that lie beside it \
@@ -21,7 +22,7 @@ compressed, so that a layer's digest is the file's. Bundles that lie beside it \
 pub struct Arguments {
     /// A model folder, an SBOM or another file
     path: PathBuf,
-    /// Where to: oci-layout:DIR[:TAG]
+    /// Where to: oci-layout:DIR[:TAG] or REGISTRY/REPOSITORY[:TAG]
     destination: String,
     /// Attach no bundles
     #[arg(long)]
@@ -35,13 +36,15 @@ impl Arguments {
     ///
     /// # Errors
     /// As [`push::push`].
-    pub fn run(self, _context: &Context, output: &mut Output) -> Result<Exit, Failure> {
-        let destination = Place::parse(&self.destination)?;
+    pub fn run(self, context: &Context, output: &mut Output) -> Result<Exit, Failure> {
+        let destination = Spot::parse(&self.destination)?;
+        let registries = context.registries(destination.is_remote())?;
         let request = push::Request {
             path: &self.path,
             kind: self.reading.kind.map(Into::into),
             symlinks: self.reading.symlinks(),
             destination: &destination,
+            registries: &registries,
             with_evidence: !self.without_evidence,
         };
         let progress = output.bytes_bar("copying");

@@ -16,7 +16,7 @@ use crate::verify::ArtifactKind;
 /// One artifact.
 #[derive(Debug, Args)]
 pub(super) struct Target {
-    /// A file or folder, oci-layout:DIR[:tag|@digest], or sha256:HEX
+    /// A file or folder, oci-layout:DIR[:tag|@digest], REGISTRY/REPOSITORY[:tag|@digest], or sha256:HEX
     pub(super) artifact: String,
     /// What a policy calls it (default: as given)
     #[arg(long, value_name = "NAME")]

@@ -15,10 +15,11 @@ use crate::ops::{Exit, Failure, sign};
 obreia sign model/ --key kms://model-sign/prod/acme/fraud\n  \
 obreia sign app.bin --key cosign.key\n  \
 obreia sign oci-layout:store:v1 --key kms://image-sign/prod/web --recursive\n  \
+obreia sign registry.example/web@sha256:2c26… --key kms://image-sign/prod/web\n  \
 obreia sign model/ --key signer.pem -a stage=prod -a repository=acme/fraud\n\n\
 The bundle goes to FILE.sigstore.json, DIR/model.sig, or hangs on the image.")]
 pub struct Arguments {
-    /// A file or folder, or oci-layout:DIR[:tag|@digest]
+    /// A file or folder, oci-layout:DIR[:tag|@digest], or REGISTRY/REPOSITORY[:tag|@digest]
     artifact: String,
     #[command(flatten)]
     key: SigningKey,
@@ -70,6 +71,7 @@ impl Arguments {
             .hint("use --format bundle; docs/gaps.md says what is missing"));
         }
         let artifact = select::artifact(&self.artifact)?;
+        let registries = context.registries_of(&artifact)?;
         let mut annotations = Map::new();
         for (key, value) in self.annotations {
             if annotations
@@ -92,6 +94,7 @@ impl Arguments {
             recursive: self.recursive,
             output: self.output.as_deref(),
             force: self.force,
+            registries: &registries,
         };
         let progress = output.bytes_bar("hashing");
         let signed = block_on(async {
@@ -99,6 +102,9 @@ impl Arguments {
             sign::sign(&request, &key, &SigningKey::caller(), &progress).await
         })??;
         drop(progress);
+        if signed.iter().any(|one| one.cas == Some("best-effort")) {
+            output.info("the registry keeps no list of referrers: another who attaches at the same moment may be lost (cas: best-effort)")?;
+        }
         for warning in signed.iter().flat_map(|s| &s.warnings) {
             output.warn(warning);
         }

@@ -8,6 +8,7 @@ use super::{Context, Output, block_on, size};
 use crate::ops::tree::{self, Branch};
 use crate::ops::{Exit, Failure, gather, verify};
 use crate::reference::ArtifactRef;
+use crate::source::registry::Registries;
 use crate::verify::{Stage, Verdict};
 
 /// `obreia tree ARTIFACT`
@@ -15,11 +16,12 @@ use crate::verify::{Stage, Verdict};
 #[command(after_help = "Examples:\n  \
 obreia tree oci-layout:staging:fraud-v3\n  \
 obreia tree oci-layout:staging:fraud-v3 --key signer.pub\n  \
+obreia tree registry.example/web:v1\n  \
 obreia tree model/ -o json\n\n\
 Shows what an artifact is made of and what is said about it. Nothing is verified unless \
 a key or a policy is given; `obreia verify` decides.")]
 pub struct Arguments {
-    /// A path, or oci-layout:DIR[:TAG|@DIGEST]
+    /// A path, oci-layout:DIR[:TAG|@DIGEST], or REGISTRY/REPOSITORY[:TAG|@DIGEST]
     artifact: String,
     /// List every file and layer
     #[arg(long)]
@@ -39,8 +41,9 @@ impl Arguments {
     /// As [`tree::tree`].
     pub fn run(self, context: &Context, output: &mut Output) -> Result<Exit, Failure> {
         let artifact = select::artifact(&self.artifact)?;
-        let verdict = self.verdict(&artifact, context, output)?;
-        let tree = block_on(tree::tree(&artifact, verdict.as_ref()))??;
+        let registries = context.registries_of(&artifact)?;
+        let verdict = self.verdict(&artifact, &registries, context, output)?;
+        let tree = block_on(tree::tree(&artifact, &registries, verdict.as_ref()))??;
         if output.is_json() {
             output.json(&tree)?;
         } else {
@@ -53,6 +56,7 @@ impl Arguments {
     fn verdict(
         &self,
         artifact: &ArtifactRef,
+        registries: &Registries,
         context: &Context,
         output: &Output,
     ) -> Result<Option<Verdict>, Failure> {
@@ -80,6 +84,7 @@ impl Arguments {
                 bundles: &[],
                 signature: None,
                 into: None,
+                registries,
             },
             policies: &policies,
             stage: Stage::Manual,

@@ -13,6 +13,7 @@ use crate::verify::Stage;
 obreia verify model/ --key signer.pub\n  \
 obreia verify app.bin --policy production.yaml --explain\n  \
 obreia verify oci-layout:store:v1 --key kms://model-sign/prod/acme/fraud -o json\n  \
+obreia verify registry.example/web:v1 --key signer.pub\n  \
 obreia verify sha256:2c26… --bundle app.bin.sigstore.json --key signer.pub\n\n\
 Exit codes: 0 allowed, 1 denied, 4 undetermined. Reasons: docs/reasons.md")]
 pub struct Arguments {
@@ -42,6 +43,7 @@ impl Arguments {
     pub fn run(self, context: &Context, output: &mut Output) -> Result<Exit, Failure> {
         let policies = self.selection.policies(&self.target.reading, context)?;
         let artifact = select::artifact(&self.target.artifact)?;
+        let registries = context.registries_of(&artifact)?;
         let reading = &self.target.reading;
         let request = verify::Request {
             reading: gather::Reading {
@@ -52,6 +54,7 @@ impl Arguments {
                 bundles: &self.selection.bundles,
                 signature: self.signature.as_ref(),
                 into: None,
+                registries: &registries,
             },
             policies: &policies,
             stage: self.stage,

@@ -15,6 +15,7 @@ pub use find::candidates;
 use crate::durable;
 use crate::keys::Keys;
 use crate::limits;
+pub use crate::source::registry::Settings as Registries;
 
 /// The configuration in force.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub struct Config {
     pub policy: Policy,
     /// `[keys]`
     pub keys: Keys,
+    /// `[registries]`
+    pub registries: Registries,
 }
 
 /// Where obreia keeps what must not be lost.
@@ -68,6 +71,8 @@ struct Document {
     policy: Policy,
     #[serde(default)]
     keys: Keys,
+    #[serde(default)]
+    registries: Registries,
 }
 
 impl Config {
@@ -123,6 +128,7 @@ impl Config {
             keystore: document.keystore,
             policy: document.policy,
             keys: document.keys.placed_in(&base).placed(file, text),
+            registries: document.registries.placed_in(&base),
         };
         config.state.dir =
             Some(base.join(config.state.dir.as_deref().unwrap_or(Path::new("state"))));

@@ -19,4 +19,4 @@ pub use fault::HttpFault;
 pub use options::Options;
 pub use origin::{is_loopback, is_private, origin};
 pub use retry::{Attempt, Next, after};
-pub use send::{Client, Method, Reply, Request, endpoint};
+pub use send::{Client, Incoming, Method, Reply, Request, endpoint};

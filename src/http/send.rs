@@ -1,5 +1,8 @@
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
+use bytes::Bytes;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 
 use super::blot::repeated;
@@ -11,6 +14,8 @@ use crate::secret::Secret;
 /// What is done to the resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
+    /// HEAD
+    Head,
     /// GET
     Get,
     /// POST
@@ -72,11 +77,54 @@ impl std::fmt::Debug for Reply {
     }
 }
 
+/// An answer whose body is still to come, where it is one of success; of any
+/// other the body was read.
+pub struct Incoming {
+    /// Status, headers, and the body of what is no success.
+    pub reply: Reply,
+    rest: Option<reqwest::Response>,
+    endpoint: String,
+}
+
+impl From<Reply> for Incoming {
+    /// An answer whose body was read.
+    fn from(reply: Reply) -> Self {
+        Self {
+            reply,
+            rest: None,
+            endpoint: String::new(),
+        }
+    }
+}
+
+impl Incoming {
+    /// The next piece of the body; `None` at its end.
+    ///
+    /// # Errors
+    /// `Cut` where the connection broke, `Deadline` where nothing came for as
+    /// long as `idle`.
+    pub async fn chunk(&mut self, idle: Duration) -> Result<Option<Bytes>, HttpFault> {
+        let Some(rest) = &mut self.rest else {
+            return Ok(None);
+        };
+        match tokio::time::timeout(idle, rest.chunk()).await {
+            Ok(Ok(chunk)) => Ok(chunk),
+            Ok(Err(error)) => Err(fault(&error, &self.endpoint)),
+            Err(_) => Err(HttpFault::Deadline {
+                endpoint: self.endpoint.clone(),
+                seconds: idle.as_secs(),
+            }),
+        }
+    }
+}
+
 /// A pool of connections. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Client {
     /// `None` offline.
     inner: Option<reqwest::Client>,
+    /// Until when an endpoint that said 429 is left alone, by all requests.
+    held: Arc<Mutex<BTreeMap<String, Instant>>>,
 }
 
 impl Client {
@@ -87,7 +135,10 @@ impl Client {
     /// `BadProxy` where what is set is no proxy.
     pub fn new(options: &Options) -> Result<Self, HttpFault> {
         if options.offline {
-            return Ok(Self { inner: None });
+            return Ok(Self {
+                inner: None,
+                held: Arc::default(),
+            });
         }
         let bad = |e: reqwest::Error| HttpFault::BadTls(root_cause(&e));
         let mut builder = reqwest::Client::builder()
@@ -119,6 +170,7 @@ impl Client {
         }
         Ok(Self {
             inner: Some(builder.build().map_err(bad)?),
+            held: Arc::default(),
         })
     }
 
@@ -127,6 +179,30 @@ impl Client {
     /// # Errors
     /// `HttpFault`; an answer of any status but a lasting 429 is none.
     pub async fn send(&self, request: &Request<'_>) -> Result<Reply, HttpFault> {
+        let (reply, _) = self.attempt(request, true).await?;
+        Ok(reply)
+    }
+
+    /// The same, with the body of a success left to be read piece by piece;
+    /// the request's deadline is for the answer to begin.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub async fn open(&self, request: &Request<'_>) -> Result<Incoming, HttpFault> {
+        let endpoint = endpoint(request.url)?;
+        let (reply, rest) = self.attempt(request, false).await?;
+        Ok(Incoming {
+            reply,
+            rest,
+            endpoint,
+        })
+    }
+
+    async fn attempt(
+        &self,
+        request: &Request<'_>,
+        whole: bool,
+    ) -> Result<(Reply, Option<reqwest::Response>), HttpFault> {
         let endpoint = endpoint(request.url)?;
         let Some(client) = &self.inner else {
             return Err(HttpFault::Offline { endpoint });
@@ -135,7 +211,13 @@ impl Client {
         let mut number = 1;
         loop {
             let left = request.deadline.saturating_sub(begun.elapsed());
-            let once = tokio::time::timeout(left, once(client, request, &endpoint)).await;
+            match self.wait(&endpoint) {
+                Some(pause) if pause >= left => return Err(HttpFault::Throttled { endpoint }),
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => {}
+            }
+            let left = request.deadline.saturating_sub(begun.elapsed());
+            let once = tokio::time::timeout(left, once(client, request, &endpoint, whole)).await;
             let Ok(result) = once else {
                 return Err(HttpFault::Deadline {
                     endpoint,
@@ -143,14 +225,14 @@ impl Client {
                 });
             };
             let attempt = match &result {
-                Ok(reply) => Attempt::Status(reply.status),
+                Ok((reply, _)) => Attempt::Status(reply.status),
                 Err(HttpFault::Unreachable { .. }) => Attempt::NotSent,
                 Err(HttpFault::Cut { .. }) => Attempt::Cut,
                 Err(_) => return result,
             };
-            let said = result.as_ref().ok().and_then(|reply| {
-                let seconds = reply.header(RETRY_AFTER.as_str())?.parse().ok()?;
-                Some(Duration::from_secs(seconds))
+            let said = result.as_ref().ok().and_then(|(reply, _)| {
+                let text = reply.header(RETRY_AFTER.as_str())?;
+                retry_after(text, SystemTime::now())
             });
             let left = request.deadline.saturating_sub(begun.elapsed());
             let next = after(
@@ -161,15 +243,28 @@ impl Client {
                 left,
                 fastrand::f64(),
             );
+            let throttled = attempt == Attempt::Status(429);
             match next {
+                Next::Again(pause) if throttled => self.hold(&endpoint, pause),
                 Next::Again(pause) => tokio::time::sleep(pause).await,
-                Next::GiveUp if attempt == Attempt::Status(429) => {
-                    return Err(HttpFault::Throttled { endpoint });
-                }
+                Next::GiveUp if throttled => return Err(HttpFault::Throttled { endpoint }),
                 Next::GiveUp => return result,
             }
             number += 1;
         }
+    }
+
+    fn wait(&self, endpoint: &str) -> Option<Duration> {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = held.get(endpoint)?;
+        Some(until.saturating_duration_since(Instant::now())).filter(|pause| !pause.is_zero())
+    }
+
+    fn hold(&self, endpoint: &str, pause: Duration) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = Instant::now() + pause;
+        let known = held.entry(endpoint.to_owned()).or_insert(until);
+        *known = until.max(*known);
     }
 }
 
@@ -177,8 +272,10 @@ async fn once(
     client: &reqwest::Client,
     request: &Request<'_>,
     endpoint: &str,
-) -> Result<Reply, HttpFault> {
+    whole: bool,
+) -> Result<(Reply, Option<reqwest::Response>), HttpFault> {
     let method = match request.method {
+        Method::Head => reqwest::Method::HEAD,
         Method::Get => reqwest::Method::GET,
         Method::Post => reqwest::Method::POST,
         Method::Put => reqwest::Method::PUT,
@@ -204,21 +301,35 @@ async fn once(
     let failed = |e: reqwest::Error| fault(&e, endpoint);
     let mut response = sending.send().await.map_err(failed)?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    let mut body = Vec::new();
+    let mut reply = Reply {
+        status,
+        body: Vec::new(),
+        headers,
+    };
+    if !whole && response.status().is_success() {
+        return Ok((reply, Some(response)));
+    }
     while let Some(chunk) = response.chunk().await.map_err(failed)? {
-        if body.len() as u64 + chunk.len() as u64 > request.limit {
+        if reply.body.len() as u64 + chunk.len() as u64 > request.limit {
             return Err(HttpFault::TooLarge {
                 endpoint: endpoint.to_owned(),
                 limit: request.limit,
             });
         }
-        body.extend_from_slice(&chunk);
+        reply.body.extend_from_slice(&chunk);
     }
-    Ok(Reply {
-        status,
-        body: repeated(request, body),
-        headers,
-    })
+    reply.body = repeated(request, reply.body);
+    Ok((reply, None))
+}
+
+/// Seconds, or a date (RFC 9110, section 10.2.3).
+pub(super) fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
+    if let Ok(seconds) = text.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = jiff::fmt::rfc2822::parse(text.trim()).ok()?;
+    let then = SystemTime::from(date.timestamp());
+    Some(then.duration_since(now).unwrap_or_default())
 }
 
 fn fault(error: &reqwest::Error, endpoint: &str) -> HttpFault {

@@ -291,3 +291,21 @@ fn pauses_grow_and_stay_within_the_deadline() {
         assert_eq!(next, Next::GiveUp);
     }
 }
+
+#[test]
+fn retry_after_is_seconds_or_a_date() {
+    use std::time::SystemTime;
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+    let said = |text| send::retry_after(text, now);
+    assert_eq!(said("7"), Some(Duration::from_secs(7)));
+    assert_eq!(
+        said("Sun, 06 Nov 1994 08:49:47 GMT"),
+        Some(Duration::from_secs(10))
+    );
+    assert_eq!(
+        said("Sun, 06 Nov 1994 08:49:00 GMT"),
+        Some(Duration::ZERO),
+        "it has passed"
+    );
+    assert_eq!(said("soon"), None);
+}

@@ -1,7 +1,7 @@
 use serde_json::{Map, Value};
 
 use super::descriptor::{Annotations, Descriptor};
-use super::document::Manifest;
+use super::document::{Document, Manifest};
 use super::media_type;
 use crate::bundle::Bundle;
 use crate::digest::{Digest, Identity};
@@ -18,6 +18,21 @@ pub struct Referrer {
     pub manifest: Vec<u8>,
     /// Blobs to store before it.
     pub blobs: Vec<(Descriptor, Vec<u8>)>,
+}
+
+impl Referrer {
+    /// Whether `known` packs the same: it is of the same kind and has the same
+    /// layers. When it was made does not matter.
+    pub fn is_packed_in(&self, known: &Document) -> bool {
+        let new = Document::parse(&self.manifest, Some(&self.descriptor.media_type));
+        let (Document::Manifest(known), Ok(Document::Manifest(new))) = (known, new) else {
+            return false;
+        };
+        let digests = |list: &[Descriptor]| list.iter().map(|d| d.digest).collect::<Vec<_>>();
+        !new.layers.is_empty()
+            && known.artifact_type == new.artifact_type
+            && digests(&known.layers) == digests(&new.layers)
+    }
 }
 
 /// Wraps a bundle as cosign 3 does, so that it hangs on `subject` (OCI 1.1).

@@ -1,20 +1,23 @@
 //! Attesting: a predicate about an artifact, signed.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::gather::{self, Reading};
-use super::{Exit, Failure, sign};
+use super::{Exit, Failure, SystemClock, sign};
+use crate::attestations::{OciReferrers, Referrers};
 use crate::canon;
 use crate::custody::Caller;
 use crate::digest::Identity;
 use crate::durable;
 use crate::keys::Key;
 use crate::limits;
-use crate::reference::ArtifactRef;
+use crate::reference::{ArtifactRef, Select};
 use crate::source::Progress;
 use crate::source::layout::Layout;
+use crate::source::registry::Registries;
 use crate::source::tree::Symlinks;
 use crate::statement::predicate::{self, PredicateType};
 use crate::statement::{Statement, Subject};
@@ -34,6 +37,8 @@ pub struct Request<'a> {
     pub output: Option<&'a Path>,
     /// Replace a bundle that is there.
     pub force: bool,
+    /// How registries are reached.
+    pub registries: &'a Registries,
 }
 
 /// What was attested: `obreia.attested/v1`.
@@ -72,6 +77,7 @@ pub async fn attest(
         bundles: &[],
         signature: None,
         into: None,
+        registries: request.registries,
     };
     let gathered = gather::gather(&reading, &[], progress).await?;
     let identity = gathered.artifact.identity;
@@ -100,9 +106,25 @@ pub async fn attest(
                 )
                 .hint("name it by digest"));
             }
-            sign::keep_in_layout(&layout, subject, &bundle, request.output, request.force).await?
+            let store = Referrers::new(layout, Arc::new(SystemClock));
+            sign::keep_attached(&store, subject, &bundle, request.output, request.force).await?
         }
-        ArtifactRef::Digest(_) | ArtifactRef::Registry { .. } => match request.output {
+        ArtifactRef::Registry {
+            host, repository, ..
+        } => {
+            // By the digest that was attested, whatever the tag leads to now.
+            let repository = request.registries.repository(host, repository)?;
+            let Identity::Content(digest) = identity else {
+                return Err(Failure::new(Exit::Bug, "a manifest without a digest"));
+            };
+            let subject = repository
+                .resolve(&Select::Digest(digest))
+                .await?
+                .descriptor;
+            let store = OciReferrers::new(repository, Arc::new(SystemClock));
+            sign::keep_attached(&store, subject, &bundle, request.output, request.force).await?
+        }
+        ArtifactRef::Digest(_) => match request.output {
             Some(_) => {
                 sign::keep_beside(&PathBuf::new(), &bundle, request.output, request.force).await?
             }

@@ -1,21 +1,23 @@
 //! `obreia copy`: an artifact with everything that belongs to it, from one
-//! layout to another.
+//! layout or registry to another.
 
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::{Exit, Failure};
+pub use super::transfer::Spot;
+use super::{Exit, Failure, transfer};
 use crate::digest::Digest;
 use crate::oci::media_type;
 use crate::reference::{ArtifactRef, Select};
 use crate::source::Progress;
 use crate::source::layout::{Layout, Moved, Node, Resolved};
+use crate::source::registry::Registries;
 
 /// What was copied, or would be: `obreia.copy/v1`.
 #[derive(Debug, Serialize)]
 pub struct Copied {
-    schema: &'static str,
+    pub(super) schema: &'static str,
     /// Where from, by digest.
     pub source: String,
     /// Where to.
@@ -49,6 +51,18 @@ pub struct Blob {
     pub role: &'static str,
     /// Whether the destination had it.
     pub present: bool,
+}
+
+impl From<Moved> for Blob {
+    fn from(moved: Moved) -> Self {
+        Self {
+            digest: moved.piece.descriptor.digest,
+            size: moved.piece.descriptor.size,
+            media_type: moved.piece.descriptor.media_type,
+            role: moved.piece.role.as_str(),
+            present: moved.present,
+        }
+    }
 }
 
 /// A referrer that was left behind.
@@ -132,7 +146,20 @@ pub(super) fn find(place: &Place) -> Result<Found, Failure> {
 ///
 /// # Errors
 /// Where something of it cannot be read or written; run again, it goes on.
-pub fn copy(
+pub async fn copy(
+    source: &Spot,
+    destination: &Spot,
+    registries: &Registries,
+    dry_run: bool,
+    progress: &dyn Progress,
+) -> Result<Copied, Failure> {
+    if let (Spot::Layout(source), Spot::Layout(destination)) = (source, destination) {
+        return between_layouts(source, destination, dry_run, progress);
+    }
+    transfer::copy(source, destination, registries, dry_run, progress).await
+}
+
+fn between_layouts(
     source: &Place,
     destination: &Place,
     dry_run: bool,
@@ -219,16 +246,7 @@ pub(super) fn report(
             .iter()
             .filter(|m| !m.present)
             .fold(0, |sum, m| sum.saturating_add(m.piece.descriptor.size)),
-        blobs: moved
-            .into_iter()
-            .map(|m| Blob {
-                digest: m.piece.descriptor.digest,
-                size: m.piece.descriptor.size,
-                media_type: m.piece.descriptor.media_type,
-                role: m.piece.role.as_str(),
-                present: m.present,
-            })
-            .collect(),
+        blobs: moved.into_iter().map(Blob::from).collect(),
         skipped,
     }
 }

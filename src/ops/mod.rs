@@ -32,6 +32,12 @@ pub mod pull;
 pub mod push;
 #[cfg(feature = "sign")]
 pub mod quickstart;
+mod registry_failure;
+#[cfg(feature = "sign")]
+mod remote;
+#[cfg(not(feature = "sign"))]
+#[path = "remote_absent.rs"]
+mod remote;
 #[cfg(feature = "sign")]
 pub mod sbom;
 #[cfg(feature = "sign")]
@@ -39,6 +45,8 @@ pub mod sign;
 mod source_failure;
 mod store_failure;
 mod system_clock;
+#[cfg(feature = "sign")]
+mod transfer;
 pub mod tree;
 #[cfg(feature = "sign")]
 mod unlock_failure;
@@ -51,14 +59,11 @@ use std::path::Path;
 
 use crate::verify::ArtifactKind;
 
-/// Registries are a later issue: named, so that nobody takes silence for an answer.
-fn no_registry(name: &str) -> Failure {
-    Failure::new(
-        Exit::Usage,
-        format!("{name} is in a registry, which this version does not reach"),
-    )
-    .hint("copy it into an OCI layout and name that: oci-layout:DIR:TAG; docs/gaps.md says what is missing")
-}
+/// What does not reach registries yet says so by name.
+#[cfg(feature = "sign")]
+mod no_registry;
+#[cfg(feature = "sign")]
+use no_registry::no_registry;
 
 /// A folder is a model and nothing else, whatever the operator calls it.
 fn folder_as(path: &Path, kind: Option<ArtifactKind>) -> Result<(), Failure> {

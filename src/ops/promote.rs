@@ -18,6 +18,7 @@ use crate::policy::Policy;
 use crate::reference::{ArtifactRef, Select};
 use crate::source::Progress;
 use crate::source::layout::Layout;
+use crate::source::registry::Registries;
 use crate::source::tree::Symlinks;
 use crate::time::Timestamp;
 use crate::verify::{Outcome, Stage, Verdict};
@@ -116,6 +117,7 @@ async fn verdict(
         dir: place.dir.display().to_string(),
         select: Select::Digest(digest),
     };
+    let registries = Registries::default();
     let request = verify::Request {
         reading: gather::Reading {
             artifact: &artifact,
@@ -125,6 +127,8 @@ async fn verdict(
             bundles: &[],
             signature: None,
             into: None,
+            // Between layouts alone.
+            registries: &registries,
         },
         policies: request.policies,
         stage: Stage::Promotion,

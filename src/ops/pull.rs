@@ -1,4 +1,4 @@
-//! `obreia pull`: a model, SBOM or file out of a layout, into a folder.
+//! `obreia pull`: a model, SBOM or file out of a layout or registry, into a folder.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Read, Write};
@@ -7,16 +7,17 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::copy::Place;
+use super::transfer::{Spot, Store};
 use super::{Exit, Failure};
 use crate::attestations::{
-    AttestationStore, Deposit, Format, Referrers, Sidecar, StoreError, Subject, label_of,
+    AttestationStore, Deposit, Format, OciReferrers, Referrers, Sidecar, StoreError, Subject,
+    label_of,
 };
 use crate::bundle::{Bundle, Content};
 use crate::digest::Digest;
 use crate::durable;
 use crate::oci::{ArtifactFile, Descriptor, Document, Manifest, artifact_files, media_type};
-use crate::source::layout::Layout;
+use crate::source::registry::Registries;
 use crate::source::{Counted, Progress};
 use crate::statement::{self, Statement};
 use crate::time::Clock;
@@ -59,27 +60,29 @@ pub struct PulledFile {
 /// Where the folder exists, the artifact is a container image, or something
 /// cannot be read or written: then there is no folder.
 pub async fn pull(
-    source: &Place,
+    source: &Spot,
+    registries: &Registries,
     directory: &Path,
     with_evidence: bool,
     clock: std::sync::Arc<dyn Clock>,
     progress: &dyn Progress,
 ) -> Result<Pulled, Failure> {
-    let layout = Layout::open(&source.dir)?;
-    let resolved = layout.resolve(&source.select)?;
+    let from = Store::open(source, registries)?;
+    let resolved = from.resolve(source.select()).await?;
     let digest = resolved.descriptor.digest;
-    let (manifest, files) = files_of(&layout, &resolved.descriptor, &resolved.document)?;
+    let origin = from.origin(&digest);
+    let (manifest, files) = files_of(&origin, &resolved.document)?;
     if directory.symlink_metadata().is_ok() {
         return Err(exists(directory));
     }
     let staged = stage(directory)?;
     for file in &files {
-        write(&layout, &manifest, file, staged.path(), progress)?;
+        write(&from, &manifest, file, staged.path(), progress).await?;
     }
     place(staged, directory)?;
     let mut pulled = Pulled {
         schema: "obreia.pull/v1",
-        source: layout.origin(&digest),
+        source: origin,
         digest,
         directory: directory.to_owned(),
         files: files
@@ -95,7 +98,11 @@ pub async fn pull(
     };
     if with_evidence {
         let subject = Subject::Manifest(Box::new(resolved.descriptor.clone()));
-        let found = Referrers::new(layout, clock).list(&subject).await?;
+        let store: Box<dyn AttestationStore> = match from {
+            Store::Layout(layout) => Box::new(Referrers::new(layout, clock)),
+            Store::Registry(repository) => Box::new(OciReferrers::new(repository, clock)),
+        };
+        let found = store.list(&subject).await?;
         let beside = subject_of(directory, &manifest, &files);
         for one in found {
             let kept = match one.format {
@@ -112,11 +119,7 @@ pub async fn pull(
     Ok(pulled)
 }
 
-fn files_of(
-    layout: &Layout,
-    at: &Descriptor,
-    document: &Document,
-) -> Result<(Manifest, Vec<ArtifactFile>), Failure> {
+fn files_of(origin: &str, document: &Document) -> Result<(Manifest, Vec<ArtifactFile>), Failure> {
     if let Document::Manifest(manifest) = document
         && let Some(files) = artifact_files(manifest)?
     {
@@ -124,10 +127,7 @@ fn files_of(
     }
     Err(Failure::new(
         Exit::Usage,
-        format!(
-            "{} is a container image, or an artifact of another kind",
-            layout.origin(&at.digest)
-        ),
+        format!("{origin} is a container image, or an artifact of another kind"),
     )
     .hint("pull takes models, SBOMs and files as `obreia push` packs them; use `obreia copy`"))
 }
@@ -213,8 +213,8 @@ fn stage(directory: &Path) -> Result<tempfile::TempDir, Failure> {
         .map_err(failed("make a folder in", parent))
 }
 
-fn write(
-    layout: &Layout,
+async fn write(
+    from: &Store,
     manifest: &Manifest,
     file: &ArtifactFile,
     into: &Path,
@@ -234,23 +234,34 @@ fn write(
         .find(|layer| layer.digest == file.digest)
         .cloned()
         .unwrap_or_else(|| Descriptor::new(media_type::OCTETS, file.digest, file.size));
-    let mut from = Counted::new(layout.open_blob(&layer)?, progress);
     let mut to = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(FILE)
         .open(&path)
         .map_err(failed("write", &path))?;
-    let mut buffer = vec![0; 128 * 1024];
-    loop {
-        let count = from
-            .read(&mut buffer)
-            .map_err(|error| layout.blob_error(&file.digest, error))?;
-        if count == 0 {
-            break;
+    match from {
+        Store::Layout(layout) => {
+            let mut from = Counted::new(layout.open_blob(&layer)?, progress);
+            let mut buffer = vec![0; 128 * 1024];
+            loop {
+                let count = from
+                    .read(&mut buffer)
+                    .map_err(|error| layout.blob_error(&file.digest, error))?;
+                if count == 0 {
+                    break;
+                }
+                to.write_all(&buffer[..count])
+                    .map_err(failed("write", &path))?;
+            }
         }
-        to.write_all(&buffer[..count])
-            .map_err(failed("write", &path))?;
+        Store::Registry(repository) => {
+            let mut from = repository.open_blob(&layer).await?;
+            while let Some(chunk) = from.next().await? {
+                to.write_all(&chunk).map_err(failed("write", &path))?;
+                progress.add(chunk.len() as u64);
+            }
+        }
     }
     to.sync_all().map_err(failed("write", &path))
 }

@@ -1,4 +1,4 @@
-//! `obreia push`: a model, SBOM or file into a layout as an OCI artifact, with
+//! `obreia push`: a model, SBOM or file into a layout or registry as an OCI artifact, with
 //! the evidence that lies beside it.
 
 use std::io::{self, Read};
@@ -8,12 +8,12 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::Failure;
-use super::copy::Place;
+use super::transfer::{Spot, Store, unsent};
 use crate::attestations::{
-    AttestationStore, Deposit, Format, Referrers, Sidecar, Subject, Untrusted,
+    AttestationStore, Deposit, Format, OciReferrers, Referrers, Sidecar, Subject, Untrusted,
 };
 use crate::canon;
-use crate::digest::Digest;
+use crate::digest::{Algorithm, Digest};
 use crate::limits;
 use crate::model::files::Standing;
 use crate::model::format::{self, Kind};
@@ -23,6 +23,7 @@ use crate::sbom;
 use crate::source::Progress;
 use crate::source::file::RegularFile;
 use crate::source::layout::Layout;
+use crate::source::registry::{Registries, Repository, Source};
 use crate::source::tree::{Symlinks, Tree, TreeOptions};
 use crate::time::Clock;
 use crate::verify::ArtifactKind;
@@ -37,7 +38,9 @@ pub struct Request<'a> {
     /// What becomes of symlinks in a model.
     pub symlinks: Symlinks,
     /// Where to.
-    pub destination: &'a Place,
+    pub destination: &'a Spot,
+    /// How registries are reached.
+    pub registries: &'a Registries,
     /// Whether bundles that lie beside it are attached.
     pub with_evidence: bool,
 }
@@ -115,21 +118,32 @@ pub async fn push(
     } else {
         Vec::new()
     };
-    let layout = Layout::create(&request.destination.dir)?;
-    let (kind, artifact, files) = pack(&layout, &tree, request.kind, progress)?;
+    let to = Store::create(request.destination, request.registries)?;
+    let (kind, artifact, files) = pack(&to, &tree, request.kind, progress).await?;
     for (blob, bytes) in &artifact.blobs {
-        layout.put_checked(blob, &mut bytes.as_slice())?;
+        match &to {
+            Store::Layout(layout) => layout.put_checked(blob, &mut bytes.as_slice())?,
+            Store::Registry(at) => {
+                if !at.has_blob(blob).await? {
+                    let sent = at.put_blob(blob, Source::Bytes(bytes), None).await;
+                    sent.map_err(unsent)?;
+                }
+            }
+        }
     }
-    layout.put_checked(&artifact.descriptor, &mut artifact.manifest.as_slice())?;
-    list(&layout, &artifact.descriptor)?;
+    to.put_document(None, &artifact.descriptor, &artifact.manifest)
+        .await?;
+    if let Store::Layout(layout) = &to {
+        list(layout, &artifact.descriptor)?;
+    }
     let digest = artifact.descriptor.digest;
     let mut pushed = Pushed {
         schema: "obreia.push/v1",
         source: request.path.display().to_string(),
         kind: kind.as_str(),
         destination: match &tag {
-            Some(tag) => format!("oci-layout:{}:{tag}", layout.dir().display()),
-            None => layout.origin(&digest),
+            Some(tag) => to.tagged(tag),
+            None => to.origin(&digest),
         },
         digest,
         artifact_type: artifact
@@ -155,19 +169,27 @@ pub async fn push(
             .collect(),
         left: Vec::new(),
     };
-    let store = Referrers::new(layout.clone(), clock);
+    let store: Box<dyn AttestationStore> = match &to {
+        Store::Layout(layout) => Box::new(Referrers::new(layout.clone(), clock)),
+        Store::Registry(repository) => Box::new(OciReferrers::new(repository.clone(), clock)),
+    };
     let subject = Subject::Manifest(Box::new(artifact.descriptor.clone()));
     for one in evidence {
-        attach(&store, &subject, one, &mut pushed).await?;
+        attach(&*store, &subject, one, &mut pushed).await?;
     }
-    if let Some(tag) = &tag {
-        layout.tag(tag, &artifact.descriptor)?;
+    match (&to, &tag) {
+        (_, None) => {}
+        (Store::Layout(layout), Some(tag)) => layout.tag(tag, &artifact.descriptor)?,
+        (Store::Registry(_), Some(tag)) => {
+            to.put_document(Some(tag), &artifact.descriptor, &artifact.manifest)
+                .await?;
+        }
     }
     Ok(pushed)
 }
 
 async fn attach(
-    store: &Referrers,
+    store: &dyn AttestationStore,
     subject: &Subject,
     one: Untrusted,
     pushed: &mut Pushed,
@@ -211,8 +233,8 @@ fn list(layout: &Layout, descriptor: &Descriptor) -> Result<(), Failure> {
 
 type Packed = (ArtifactKind, Artifact, Vec<ArtifactFile>);
 
-fn pack(
-    layout: &Layout,
+async fn pack(
+    to: &Store,
     tree: &Tree,
     stated: Option<ArtifactKind>,
     progress: &dyn Progress,
@@ -224,16 +246,21 @@ fn pack(
         if entry.standing != Standing::Content {
             continue;
         }
-        let file = tree.open_entry(entry)?;
+        let mut file = tree.open_entry(entry)?;
         if single {
             kind = kind_of(&file, stated)?;
         }
-        let mut reader = Reader {
-            file: &file,
-            at: 0,
-            progress,
+        let blob = match to {
+            Store::Layout(layout) => {
+                let mut reader = Reader {
+                    file: &file,
+                    at: 0,
+                    progress,
+                };
+                layout.put_stream(media_type::OCTETS, &mut reader)?
+            }
+            Store::Registry(at) => send(at, &mut file, progress).await?,
         };
-        let blob = layout.put_stream(media_type::OCTETS, &mut reader)?;
         file.recheck()?;
         files.push(ArtifactFile {
             path: if entry.path == name::SINGLE {
@@ -252,6 +279,30 @@ fn pack(
         _ => model_artifact(&tree.name(), &files, !single)?,
     };
     Ok((kind.0, artifact, files))
+}
+
+/// A file to a registry, which wants its digest first, and checks it.
+async fn send(
+    to: &Repository,
+    file: &mut RegularFile,
+    progress: &dyn Progress,
+) -> Result<Descriptor, Failure> {
+    let digest = file
+        .hash(&[Algorithm::Sha256], progress)?
+        .first()
+        .copied()
+        .ok_or_else(|| Failure::new(super::Exit::Bug, "a digest was not computed"))?;
+    let blob = Descriptor::new(media_type::OCTETS, digest, file.size());
+    if !to.has_blob(&blob).await? {
+        let mut reader = Reader {
+            file,
+            at: 0,
+            progress: &(),
+        };
+        let sent = to.put_blob(&blob, Source::Reader(&mut reader), None).await;
+        sent.map_err(unsent)?;
+    }
+    Ok(blob)
 }
 
 /// What one file is, with the media types of its artifact and its layer.

@@ -8,8 +8,11 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::gather::SNIFFED;
+use super::remote::{self, Named};
 use super::{Exit, Failure, SystemClock};
-use crate::attestations::{AttestationStore, Deposit, Referrers, Sidecar, Stored, Subject};
+use crate::attestations::{
+    AttestationStore, Deposit, OciReferrers, Referrers, Sidecar, Stored, Subject,
+};
 use crate::bundle::{Bundle, Content};
 use crate::custody::Caller;
 use crate::digest::{Algorithm, Digest, Identity};
@@ -26,6 +29,7 @@ use crate::reference::{ArtifactRef, PathKind, Select};
 use crate::sbom;
 use crate::source::file::RegularFile;
 use crate::source::layout::Layout;
+use crate::source::registry::Registries;
 use crate::source::tree::{Symlinks, Tree, TreeOptions, place_inside};
 use crate::source::{Progress, SourceError};
 use crate::statement::{self, Statement};
@@ -52,6 +56,8 @@ pub struct Request<'a> {
     pub output: Option<&'a Path>,
     /// Replace a bundle that is there.
     pub force: bool,
+    /// How registries are reached.
+    pub registries: &'a Registries,
 }
 
 /// What was signed: one entry of `obreia.signed/v1`.
@@ -65,6 +71,10 @@ pub struct SignedArtifact {
     pub bundle: String,
     /// Whether the very same bundle was there already.
     pub existed: bool,
+    /// What keeps two who attach at once from losing one of the two:
+    /// `registry`, `exact` or `best-effort`; in a registry only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cas: Option<&'static str>,
     /// The key, by its name.
     pub key: String,
     /// The scheme.
@@ -114,7 +124,18 @@ pub async fn sign(
             "a digest alone has no place to keep its signature",
         )
         .hint("name the file, or the image in its layout")),
-        ArtifactRef::Registry { .. } => Err(super::no_registry(&request.artifact.to_string())),
+        ArtifactRef::Registry {
+            host,
+            repository,
+            select,
+        } => {
+            let named = Named {
+                host,
+                repository,
+                select,
+            };
+            signer.in_registry(named).await
+        }
     }
 }
 
@@ -224,24 +245,41 @@ impl Signing<'_> {
         if self.request.recursive {
             subjects.extend(layout.children(&resolved.document)?);
         }
-        let mut reports = Vec::with_capacity(subjects.len());
-        for subject in subjects {
-            reports.push(self.manifest(&layout, subject).await?);
-        }
-        Ok(reports)
+        let store = Referrers::new(layout, Arc::new(SystemClock));
+        self.manifests(&store, subjects).await
     }
 
-    async fn manifest(
+    async fn in_registry(&self, named: Named<'_>) -> Result<Vec<SignedArtifact>, Failure> {
+        let repository = named.repository(self.request.registries)?;
+        let resolved = repository.resolve(named.select).await?;
+        let mut subjects = vec![resolved.descriptor.clone()];
+        if self.request.recursive {
+            subjects.extend(remote::children(&repository, &resolved).await?);
+        }
+        let store = OciReferrers::new(repository, Arc::new(SystemClock));
+        self.manifests(&store, subjects).await
+    }
+
+    /// Signs all of them before the first signature is stored.
+    async fn manifests(
         &self,
-        layout: &Layout,
-        subject: Descriptor,
-    ) -> Result<SignedArtifact, Failure> {
-        let statement = cosign_sign_statement(subject.digest, self.request.annotations.clone());
-        let bundle = self.statement(&statement).await?;
-        let identity = Identity::Content(subject.digest);
-        let (output, force) = (self.request.output, self.request.force);
-        let stored = keep_in_layout(layout, subject, &bundle, output, force).await?;
-        Ok(self.report(ArtifactKind::Image, identity, stored))
+        store: &dyn AttestationStore,
+        subjects: Vec<Descriptor>,
+    ) -> Result<Vec<SignedArtifact>, Failure> {
+        let mut signed = Vec::with_capacity(subjects.len());
+        for subject in subjects {
+            let annotations = self.request.annotations.clone();
+            let statement = cosign_sign_statement(subject.digest, annotations);
+            signed.push((self.statement(&statement).await?, subject));
+        }
+        let mut reports = Vec::with_capacity(signed.len());
+        for (bundle, subject) in signed {
+            let identity = Identity::Content(subject.digest);
+            let (output, force) = (self.request.output, self.request.force);
+            let stored = keep_attached(store, subject, &bundle, output, force).await?;
+            reports.push(self.report(ArtifactKind::Image, identity, stored));
+        }
+        Ok(reports)
     }
 
     async fn message(&self, digest: Digest) -> Result<Bundle, Failure> {
@@ -273,6 +311,7 @@ impl Signing<'_> {
             identity,
             bundle: stored.origin,
             existed: stored.existed,
+            cas: stored.cas,
             key: self.key.info().to_string(),
             scheme: self.key.scheme().to_string(),
             warnings: Vec::new(),
@@ -321,9 +360,9 @@ pub(super) async fn keep_beside(
     }
 }
 
-/// Attaches a bundle to a manifest in a layout, or writes it where `output` says.
-pub(super) async fn keep_in_layout(
-    layout: &Layout,
+/// Attaches a bundle to a manifest, or writes it where `output` says.
+pub(super) async fn keep_attached(
+    store: &dyn AttestationStore,
     subject: Descriptor,
     bundle: &Bundle,
     output: Option<&Path>,
@@ -333,7 +372,6 @@ pub(super) async fn keep_in_layout(
     match output {
         Some(output) => write_to(output, &json, force),
         None => {
-            let store = Referrers::new(layout.clone(), Arc::new(SystemClock));
             let subject = Subject::Manifest(Box::new(subject));
             Ok(store.put(&subject, Deposit::new(&json)).await?)
         }
@@ -350,6 +388,7 @@ fn write_to(output: &Path, json: &[u8], force: bool) -> Result<Stored, Failure> 
     Ok(Stored {
         origin: output.display().to_string(),
         existed: false,
+        cas: None,
     })
 }
 

@@ -57,6 +57,8 @@ impl From<StoreError> for Failure {
         match error {
             E::Layout(inner) => inner.into(),
             E::File(inner) => inner.into(),
+            E::Registry(fault) => fault.into(),
+            E::Unsent(_) => Self::new(Exit::Undetermined, "cannot store the evidence").cause(error),
             E::Exists(_) => Self::new(Exit::Usage, "cannot store the evidence")
                 .cause(error)
                 .hint("choose another place with --output, or add --force to replace it"),

@@ -7,14 +7,16 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::remote::{self, Named};
 use super::{Exit, Failure};
 use crate::attestations::{AttestationStore, Format, Sidecar, Subject, Untrusted};
 use crate::bundle::{Bundle, Content, Material, is_bundle_media_type};
 use crate::digest::Digest;
 use crate::limits;
-use crate::oci::{Document, Manifest, artifact_files, media_type};
+use crate::oci::{Descriptor, Document, Manifest, artifact_files, media_type};
 use crate::reference::{ArtifactRef, Select};
 use crate::source::layout::{Layout, Node};
+use crate::source::registry::Registries;
 use crate::statement::Statement;
 use crate::verify::Verdict;
 
@@ -101,16 +103,32 @@ pub struct Held {
 /// # Errors
 /// Where the artifact cannot be read. A referrer that cannot be read is shown
 /// as such.
-pub async fn tree(artifact: &ArtifactRef, verdict: Option<&Verdict>) -> Result<Tree, Failure> {
+pub async fn tree(
+    artifact: &ArtifactRef,
+    registries: &Registries,
+    verdict: Option<&Verdict>,
+) -> Result<Tree, Failure> {
     let root = match artifact {
+        ArtifactRef::Registry {
+            host,
+            repository,
+            select,
+        } => {
+            let named = Named {
+                host,
+                repository,
+                select,
+            };
+            remote::tree(named, registries, verdict).await?
+        }
         ArtifactRef::Layout { dir, select } => in_layout(Path::new(dir), select, verdict)?,
         ArtifactRef::Path { path, .. } => beside(Path::new(path), verdict).await?,
-        ArtifactRef::Digest(_) | ArtifactRef::Registry { .. } => {
+        ArtifactRef::Digest(_) => {
             return Err(Failure::new(
                 Exit::Usage,
                 format!("cannot look at what hangs on {artifact}"),
             )
-            .hint("name a path or oci-layout:DIR:TAG"));
+            .hint("name a path, oci-layout:DIR:TAG or an image in a registry"));
         }
     };
     Ok(Tree {
@@ -160,10 +178,25 @@ fn in_layout(dir: &Path, select: &Select, verdict: Option<&Verdict>) -> Result<B
     let layout = Layout::open(dir)?;
     let resolved = layout.resolve(select)?;
     let closure = layout.closure(&resolved)?;
-    Ok(branch(&layout, &closure, verdict))
+    let view = View {
+        origin: &|digest| layout.origin(digest),
+        blob: &|blob, limit| layout.read_blob(blob, limit).map_err(|e| e.to_string()),
+        verdict,
+    };
+    Ok(branch(&view, &closure))
 }
 
-fn branch(layout: &Layout, node: &Node, verdict: Option<&Verdict>) -> Branch {
+/// Where a closure is looked at.
+pub(super) struct View<'a> {
+    /// How messages name what is there.
+    pub(super) origin: &'a dyn Fn(&Digest) -> String,
+    /// A small blob's bytes, checked; or why not.
+    pub(super) blob: &'a dyn Fn(&Descriptor, u64) -> Result<Vec<u8>, String>,
+    /// The verdict that is shown along.
+    pub(super) verdict: Option<&'a Verdict>,
+}
+
+pub(super) fn branch(view: &View<'_>, node: &Node) -> Branch {
     let descriptor = &node.descriptor;
     let tag = descriptor.annotation(media_type::REF_NAME);
     let platform = descriptor
@@ -171,8 +204,16 @@ fn branch(layout: &Layout, node: &Node, verdict: Option<&Verdict>) -> Branch {
         .as_ref()
         .map(ToString::to_string)
         .or_else(|| {
-            let found = layout.platform(&node.document);
-            found.ok().flatten().map(|p| p.to_string())
+            let Document::Manifest(manifest) = &node.document else {
+                return None;
+            };
+            let kind = manifest.config.media_type.as_str();
+            if ![media_type::CONFIG, media_type::DOCKER_CONFIG].contains(&kind) {
+                return None;
+            }
+            let config = (view.blob)(&manifest.config, limits::MANIFEST).ok()?;
+            let found = crate::oci::platform(&config).ok().flatten();
+            found.map(|p| p.to_string())
         });
     let mut branch = Branch {
         what: what(node),
@@ -193,21 +234,16 @@ fn branch(layout: &Layout, node: &Node, verdict: Option<&Verdict>) -> Branch {
             if !is_bundle_media_type(&layer.media_type) {
                 continue;
             }
-            match layout.read_blob(layer, limits::BUNDLE) {
+            match (view.blob)(layer, limits::BUNDLE) {
                 Ok(json) => {
-                    let origin = layout.origin(&descriptor.digest);
-                    held(&mut branch, &json, &origin, verdict);
+                    let origin = (view.origin)(&descriptor.digest);
+                    held(&mut branch, &json, &origin, view.verdict);
                 }
-                Err(error) => branch.unreadable = Some(error.to_string()),
+                Err(why) => branch.unreadable = Some(why),
             }
         }
     }
-    let each = |nodes: &[Node]| {
-        nodes
-            .iter()
-            .map(|n| self::branch(layout, n, verdict))
-            .collect()
-    };
+    let each = |nodes: &[Node]| nodes.iter().map(|n| self::branch(view, n)).collect();
     branch.children = each(&node.children);
     branch.referrers = each(&node.referrers);
     let unreadable = node.unreadable.iter().map(|u| Branch {

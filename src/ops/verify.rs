@@ -34,8 +34,21 @@ pub struct Request<'a> {
 /// Where the question cannot be put: an artifact that cannot be read, a policy
 /// that only warns at a stage where that stops nothing.
 pub async fn verify(request: &Request<'_>, progress: &dyn Progress) -> Result<Verdict, Failure> {
-    let gathered = gather::gather(&request.reading, request.policies, progress).await?;
+    let gathered = gather::gather(&request.reading, request.policies, progress)
+        .await
+        .map_err(unasked)?;
     decide(&gathered, request)
+}
+
+/// What a registry does not let us look at is not decided.
+fn unasked(failure: Failure) -> Failure {
+    if failure.exit == Exit::NotPermitted {
+        return Failure {
+            exit: Exit::Undetermined,
+            ..failure
+        };
+    }
+    failure
 }
 
 /// Decides on what was gathered. Reads nothing.
@@ -95,7 +108,7 @@ pub fn decide(gathered: &Gathered, request: &Request<'_>) -> Result<Verdict, Fai
         merge(&mut verdict.evidence, checked.reports);
     }
     deny_malformed(gathered, &mut verdict);
-    if request.stage == Stage::Startup && gathered.artifact.read_as == "oci-layout" {
+    if request.stage == Stage::Startup && gathered.image.is_some() {
         image_at_startup(request, &mut verdict);
     }
     verdict.unsigned_files.sort_unstable();
@@ -207,9 +220,10 @@ fn image_at_startup(request: &Request<'_>, verdict: &mut Verdict) {
 
     verdict.notes.push(Reason::new(
         ReasonCode::ImageNotProven,
-        "this verdict is about the image in the layout; which image the node runs is not proved by it",
+        "this verdict is about the image that was read; which image the node runs is not proved by it",
     ));
-    if let ArtifactRef::Layout { select, .. } = request.reading.artifact
+    if let ArtifactRef::Layout { select, .. } | ArtifactRef::Registry { select, .. } =
+        request.reading.artifact
         && !matches!(select, Select::Digest(_))
     {
         verdict.outcome = Outcome::Denied;

@@ -7,6 +7,7 @@ pub mod hash;
 pub mod layout;
 pub mod mount;
 mod progress;
+pub mod registry;
 mod resolve;
 pub mod stage;
 pub mod tree;

@@ -180,7 +180,7 @@ pub struct ArtifactFact {
     pub kind: ArtifactKind,
     /// What the operator calls it; evidence never chooses it.
     pub name: String,
-    /// What it was read as: `file`, `directory`, `oci-layout`, `digest`.
+    /// What it was read as: `file`, `directory`, `oci-layout`, `registry`, `digest`.
     pub read_as: &'static str,
     /// Its identity.
     pub identity: Identity,

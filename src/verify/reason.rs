@@ -86,6 +86,12 @@ reasons! {
     EvidenceIgnored = "evidence-ignored",
     /// Evidence could not be looked up, so its absence proves nothing.
     EvidenceUnreadable = "evidence-unreadable",
+    /// The registry could not be asked.
+    RegistryUnreachable = "registry-unreachable",
+    /// The registry does not permit what was asked.
+    RegistryDenied = "registry-denied",
+    /// The registry's answer is not what it should be.
+    RegistryMalformed = "registry-malformed",
     /// The artifact could not be read.
     ArtifactUnreadable = "artifact-unreadable",
     /// The artifact changed while it was read.

@@ -22,6 +22,7 @@ mod model;
 mod policy;
 mod predicate;
 mod quickstart;
+mod registry;
 mod sbom;
 mod source;
 mod tidy;

@@ -8,6 +8,7 @@ use crate::durable::{self, FileError};
 use crate::limits;
 use crate::ops::{Exit, Failure};
 use crate::policy::Policy;
+use crate::source::registry::Class;
 use crate::verify::{self, Evidence, EvidenceBody, Reason, ReasonCode, Wants};
 
 /// Evidence, the look-ups that failed, and what it asks to be read.
@@ -126,11 +127,21 @@ fn sort(found: Vec<Untrusted>) -> (Vec<Evidence>, Vec<Reason>) {
 }
 
 fn failed(error: &StoreError) -> Reason {
-    let code = if error.is_limit() {
-        ReasonCode::LimitExceeded
-    } else {
-        ReasonCode::EvidenceUnreadable
+    let code = match error {
+        StoreError::Registry(fault) => match fault.class() {
+            Class::Denied => ReasonCode::RegistryDenied,
+            Class::Unreachable => ReasonCode::RegistryUnreachable,
+            Class::Limit => ReasonCode::LimitExceeded,
+            // Not even a 404 says that there is no evidence, where one is not
+            // the answer that says so.
+            Class::Malformed | Class::Absent | Class::Usage => ReasonCode::RegistryMalformed,
+        },
+        _ if error.is_limit() => ReasonCode::LimitExceeded,
+        _ => ReasonCode::EvidenceUnreadable,
     };
-    Reason::new(code, error.to_string())
-        .hint("make the place readable and try again, or name the evidence with --bundle")
+    let hint = match error {
+        StoreError::Registry(_) => "try again, or name the evidence with --bundle",
+        _ => "make the place readable and try again, or name the evidence with --bundle",
+    };
+    Reason::new(code, error.to_string()).hint(hint)
 }

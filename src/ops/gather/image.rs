@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::evidence::{self, Found};
+use super::evidence;
 use super::{Gathered, Reading, model};
-use crate::attestations::{Referrers, Subject};
+use crate::attestations::{AttestationStore, Referrers, Subject};
 use crate::digest::Identity;
 use crate::dsse;
 use crate::limits;
@@ -48,14 +48,49 @@ pub(super) async fn gather(
 ) -> Result<Gathered, Failure> {
     let layout = Layout::open(dir)?;
     let resolved = layout.resolve(select)?;
-    let store = Referrers::new(layout.clone(), Arc::new(SystemClock));
+    let found = Found {
+        store: &Referrers::new(layout.clone(), Arc::new(SystemClock)),
+        origin: layout.origin(&resolved.descriptor.digest),
+        read_as: "oci-layout",
+        mutable: !mount::is_read_only(layout.dir()),
+        layout: &layout,
+        resolved: &resolved,
+    };
+    read(found, name, reading, policies, progress).await
+}
+
+/// A manifest that was found, with where to look for the rest.
+pub(in crate::ops) struct Found<'a> {
+    /// Where what it is made of lies.
+    pub(in crate::ops) layout: &'a Layout,
+    /// The manifest.
+    pub(in crate::ops) resolved: &'a Resolved,
+    /// What keeps the evidence about it.
+    pub(in crate::ops) store: &'a dyn AttestationStore,
+    /// How messages name it.
+    pub(in crate::ops) origin: String,
+    /// As what the operator's name was read.
+    pub(in crate::ops) read_as: &'static str,
+    /// Whether the name can lead to something else before it is used.
+    pub(in crate::ops) mutable: bool,
+}
+
+/// Reads the evidence about a manifest, and what it packs.
+pub(in crate::ops) async fn read(
+    found: Found<'_>,
+    name: String,
+    reading: &Reading<'_>,
+    policies: &[Policy],
+    progress: &dyn Progress,
+) -> Result<Gathered, Failure> {
+    let (layout, resolved) = (found.layout, found.resolved);
     let subject = Subject::Manifest(Box::new(resolved.descriptor.clone()));
-    let Found {
+    let evidence::Found {
         evidence,
         failed,
         wants,
-    } = evidence::find(reading, policies, &store, subject).await?;
-    let packed = Packed::read(&layout, &resolved, &wants, policies, progress)?;
+    } = evidence::find(reading, policies, found.store, subject).await?;
+    let packed = Packed::read(&found, &wants, policies, progress)?;
     let identity = Identity::Content(resolved.descriptor.digest);
     let mut identities = vec![identity];
     identities.extend(packed.identity);
@@ -76,7 +111,7 @@ pub(super) async fn gather(
         artifact: ArtifactFact {
             kind,
             name,
-            read_as: "oci-layout",
+            read_as: found.read_as,
             identity,
             digests: vec![identity],
             content: packed.identity,
@@ -95,8 +130,8 @@ pub(super) async fn gather(
         evidence,
         failed,
         model,
-        image: Some(image_facts(&layout, &resolved)?),
-        mutable: !mount::is_read_only(layout.dir()),
+        image: Some(image_facts(layout, resolved)?),
+        mutable: found.mutable,
         staged: None,
     })
 }
@@ -105,17 +140,17 @@ impl Packed {
     /// Reads every file that a manifest packs, each through one descriptor:
     /// digests, format and bytes are of the same file.
     fn read(
-        layout: &Layout,
-        resolved: &Resolved,
+        found: &Found<'_>,
         wants: &Wants,
         policies: &[Policy],
         progress: &dyn Progress,
     ) -> Result<Self, Failure> {
-        let Document::Manifest(manifest) = &resolved.document else {
+        let layout = found.layout;
+        let Document::Manifest(manifest) = &found.resolved.document else {
             return Ok(Self::default());
         };
         let files = artifact_files(manifest).map_err(|e| {
-            let origin = layout.origin(&resolved.descriptor.digest);
+            let origin = &found.origin;
             Failure::new(Exit::Usage, format!("cannot tell the files of {origin}")).cause(e)
         })?;
         let Some(files) = files else {

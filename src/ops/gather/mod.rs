@@ -2,7 +2,7 @@
 
 mod evidence;
 mod file;
-mod image;
+pub(super) mod image;
 mod model;
 
 use std::collections::BTreeMap;
@@ -11,8 +11,10 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::Failure;
+use super::remote::{self, Named};
 use crate::policy::Policy;
 use crate::reference::{ArtifactRef, PathKind};
+use crate::source::registry::Registries;
 use crate::source::stage::Staged;
 use crate::source::tree::Symlinks;
 use crate::source::{Progress, SourceError};
@@ -39,6 +41,8 @@ pub struct Reading<'a> {
     pub signature: Option<&'a PathBuf>,
     /// Where to put a private copy, made of the very bytes that are hashed.
     pub into: Option<&'a PathBuf>,
+    /// How registries are reached.
+    pub registries: &'a Registries,
 }
 
 /// An artifact and its evidence, read.
@@ -97,7 +101,18 @@ pub async fn gather(
             image::gather(dir, select, named, reading, policies, progress).await
         }
         ArtifactRef::Digest(digest) => file::digest_only(digest, named, reading),
-        ArtifactRef::Registry { .. } => Err(super::no_registry(&named)),
+        ArtifactRef::Registry {
+            host,
+            repository,
+            select,
+        } => {
+            let at = Named {
+                host,
+                repository,
+                select,
+            };
+            remote::gather(at, named, reading, policies, progress).await
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use crate::model::files::Standing;
 use crate::policy::Policy;
 use crate::reference::ArtifactRef;
 use crate::source::Progress;
+use crate::source::registry::Registries;
 use crate::source::stage::Staged;
 use crate::source::tree::Symlinks;
 use crate::time::Timestamp;
@@ -42,6 +43,8 @@ pub struct Guard<'a> {
     pub into: Option<&'a Path>,
     /// The time to decide for.
     pub now: Timestamp,
+    /// How registries are reached.
+    pub registries: &'a Registries,
 }
 
 /// A target that was allowed.
@@ -95,6 +98,7 @@ pub async fn guard(guard: &Guard<'_>, progress: &dyn Progress) -> Result<Done, F
                 bundles: guard.bundles,
                 signature: None,
                 into: place.as_ref(),
+                registries: guard.registries,
             },
             policies: guard.policies,
             stage: Stage::Startup,

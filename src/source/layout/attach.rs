@@ -40,10 +40,12 @@ impl Layout {
         self.check_blob(subject)?;
         self.update(|index| {
             let graph = self.graph_of(index.clone())?;
-            let known = graph
-                .referrers(&subject.digest)?
-                .into_iter()
-                .find(|known| has_layers_of(&known.document, referrer));
+            let known = graph.referrers(&subject.digest)?.into_iter().find(|known| {
+                known
+                    .document
+                    .as_ref()
+                    .is_ok_and(|d| referrer.is_packed_in(d))
+            });
             let attached = match known {
                 Some(known) => Attached::Already(known.descriptor),
                 None => {
@@ -105,21 +107,6 @@ impl Layout {
         index.manifests.push(fallback);
         Ok(())
     }
-}
-
-fn has_layers_of<E>(document: &Result<Document, E>, referrer: &Referrer) -> bool {
-    let Ok(Document::Manifest(known)) = document else {
-        return false;
-    };
-    let Ok(Document::Manifest(new)) =
-        Document::parse(&referrer.manifest, Some(&referrer.descriptor.media_type))
-    else {
-        return false;
-    };
-    let digests = |list: &[Descriptor]| list.iter().map(|d| d.digest).collect::<Vec<_>>();
-    !new.layers.is_empty()
-        && known.artifact_type == new.artifact_type
-        && digests(&known.layers) == digests(&new.layers)
 }
 
 fn mark_for_cosign(index: &mut Index, subject: &Descriptor) {

@@ -74,6 +74,69 @@ impl BlobReader {
     }
 }
 
+/// A blob that is being stored: whole at its end, or not at all.
+pub struct BlobWriter {
+    layout: Layout,
+    blob: Descriptor,
+    spool: Spool,
+}
+
+impl BlobWriter {
+    /// Takes the next bytes.
+    ///
+    /// # Errors
+    /// `BlobSize` where they are more than the descriptor says, `Io`.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), LayoutError> {
+        let found = self.spool.size.saturating_add(bytes.len() as u64);
+        if found > self.blob.size {
+            return Err(LayoutError::BlobSize {
+                dir: self.layout.dir().to_owned(),
+                digest: self.blob.digest,
+                expected: self.blob.size,
+                found,
+            });
+        }
+        self.spool.write(bytes)
+    }
+
+    /// Gives the blob its name, where it is what its descriptor says. Durable
+    /// on return.
+    ///
+    /// # Errors
+    /// `BlobSize`, `BlobChanged`, `Io`; nothing is half written.
+    pub fn end(self) -> Result<(), LayoutError> {
+        let Spool { file, hasher, size } = self.spool;
+        let spooled = (file, hasher.finish(), size);
+        self.layout.keep_checked(&self.blob, spooled)
+    }
+}
+
+/// Bytes that have no name yet.
+struct Spool {
+    file: tempfile::NamedTempFile,
+    hasher: Hasher,
+    size: u64,
+}
+
+impl Spool {
+    fn new(dir: &Path, algorithm: Algorithm) -> Result<Self, LayoutError> {
+        Ok(Self {
+            file: temporary(dir)?,
+            hasher: Hasher::new(algorithm),
+            size: 0,
+        })
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), LayoutError> {
+        self.hasher.update(bytes);
+        self.size = self.size.saturating_add(bytes.len() as u64);
+        let path = self.file.path().to_owned();
+        self.file
+            .write_all(bytes)
+            .map_err(LayoutError::io("write", &path))
+    }
+}
+
 impl Layout {
     /// Where a blob lies. A [`Digest`] holds an algorithm of a closed list and
     /// hex, so the path cannot lead out of the layout.
@@ -209,7 +272,46 @@ impl Layout {
             return Ok(());
         }
         let limited = &mut from.take(blob.size.saturating_add(1));
-        let (file, found, size) = self.spool(blob.digest.algorithm(), limited)?;
+        let spooled = self.spool(blob.digest.algorithm(), limited)?;
+        self.keep_checked(blob, spooled)
+    }
+
+    /// Begins to store a blob that comes piece by piece.
+    ///
+    /// # Errors
+    /// `Io` where nothing can be written.
+    pub fn begin_blob(&self, blob: &Descriptor) -> Result<BlobWriter, LayoutError> {
+        Ok(BlobWriter {
+            layout: self.clone(),
+            blob: blob.clone(),
+            spool: Spool::new(self.dir(), blob.digest.algorithm())?,
+        })
+    }
+
+    fn spool(
+        &self,
+        algorithm: Algorithm,
+        from: &mut dyn Read,
+    ) -> Result<(tempfile::NamedTempFile, Digest, u64), LayoutError> {
+        let mut spool = Spool::new(self.dir(), algorithm)?;
+        let mut buffer = vec![0; CHUNK];
+        loop {
+            let count = match from.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) => return Err(unwrap_or(e, "read what is to be stored in", self.dir())),
+            };
+            spool.write(&buffer[..count])?;
+        }
+        Ok((spool.file, spool.hasher.finish(), spool.size))
+    }
+
+    fn keep_checked(
+        &self,
+        blob: &Descriptor,
+        (file, found, size): (tempfile::NamedTempFile, Digest, u64),
+    ) -> Result<(), LayoutError> {
         if size != blob.size {
             return Err(LayoutError::BlobSize {
                 dir: self.dir().to_owned(),
@@ -226,31 +328,6 @@ impl Layout {
             });
         }
         self.keep(file, blob)
-    }
-
-    fn spool(
-        &self,
-        algorithm: Algorithm,
-        from: &mut dyn Read,
-    ) -> Result<(tempfile::NamedTempFile, Digest, u64), LayoutError> {
-        let mut file = temporary(self.dir())?;
-        let path = file.path().to_owned();
-        let mut hasher = Hasher::new(algorithm);
-        let mut buffer = vec![0; CHUNK];
-        let mut size = 0_u64;
-        loop {
-            let count = match from.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(count) => count,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                Err(e) => return Err(unwrap_or(e, "read what is to be stored in", self.dir())),
-            };
-            hasher.update(&buffer[..count]);
-            file.write_all(&buffer[..count])
-                .map_err(LayoutError::io("write", &path))?;
-            size = size.saturating_add(count as u64);
-        }
-        Ok((file, hasher.finish(), size))
     }
 
     fn keep(&self, file: tempfile::NamedTempFile, blob: &Descriptor) -> Result<(), LayoutError> {

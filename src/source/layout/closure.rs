@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{Graph, Layout, LayoutError, Resolved};
+use super::walk::{Walk, WalkError, Want};
+use super::{Layout, LayoutError, Resolved};
 use crate::digest::Digest;
 use crate::limits;
-use crate::oci::{Descriptor, Document, media_type};
+use crate::oci::{Descriptor, Document};
 
 /// What a blob is to the manifest that names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,119 +85,34 @@ impl Layout {
 
     /// The same where that many blobs and manifests were counted already.
     pub(super) fn closure_after(&self, of: &Resolved, pieces: usize) -> Result<Node, LayoutError> {
+        let too_much = |error| self.too_much(&error);
         let graph = self.graph()?;
-        let mut walk = Walk {
-            layout: self,
-            graph: &graph,
-            seen: BTreeSet::from([of.descriptor.digest]),
-            pieces,
-        };
-        walk.node(of.descriptor.clone(), of.document.clone(), 0)
-    }
-}
-
-struct Walk<'a> {
-    layout: &'a Layout,
-    graph: &'a Graph<'a>,
-    seen: BTreeSet<Digest>,
-    pieces: usize,
-}
-
-impl Walk<'_> {
-    fn node(
-        &mut self,
-        descriptor: Descriptor,
-        document: Document,
-        depth: usize,
-    ) -> Result<Node, LayoutError> {
-        if depth > limits::INDEX_DEPTH {
-            return Err(LayoutError::TooDeep {
-                dir: self.layout.dir().to_owned(),
-                digest: descriptor.digest,
-            });
-        }
-        self.count(1)?;
-        let mut node = Node {
-            descriptor,
-            document,
-            legacy: None,
-            blobs: Vec::new(),
-            children: Vec::new(),
-            referrers: Vec::new(),
-            unreadable: Vec::new(),
-        };
-        match node.document.clone() {
-            Document::Manifest(manifest) => {
-                self.count(manifest.layers.len() + 1)?;
-                node.blobs.push(Piece {
-                    role: Role::Config,
-                    descriptor: manifest.config,
-                });
-                node.blobs
-                    .extend(manifest.layers.into_iter().map(|descriptor| Piece {
-                        role: Role::Layer,
-                        descriptor,
-                    }));
-            }
-            Document::Index(index) => self.children(&mut node, index.manifests, depth)?,
-        }
-        self.referrers(&mut node, depth)?;
-        Ok(node)
-    }
-
-    fn children(
-        &mut self,
-        node: &mut Node,
-        listed: Vec<Descriptor>,
-        depth: usize,
-    ) -> Result<(), LayoutError> {
-        for child in listed {
-            let known = media_type::is_manifest(&child.media_type)
-                || media_type::is_index(&child.media_type);
-            if !known {
-                self.count(1)?;
-                node.blobs.push(Piece {
-                    role: Role::Layer,
-                    descriptor: child,
-                });
-            } else if self.seen.insert(child.digest) {
-                let (document, _) = self.layout.read_document(&child)?;
-                node.children.push(self.node(child, document, depth + 1)?);
-            }
-        }
-        Ok(())
-    }
-
-    fn referrers(&mut self, node: &mut Node, depth: usize) -> Result<(), LayoutError> {
-        for referring in self.graph.referrers(&node.descriptor.digest)? {
-            let digest = referring.descriptor.digest;
-            match referring.document {
-                Ok(document) => {
-                    if self.seen.insert(digest) {
-                        let mut about = self.node(referring.descriptor, document, depth + 1)?;
-                        about.legacy = referring.legacy;
-                        node.referrers.push(about);
-                    }
+        let mut walk =
+            Walk::new(of.descriptor.clone(), of.document.clone(), pieces).map_err(too_much)?;
+        loop {
+            match walk.want().map_err(too_much)? {
+                None => return Ok(walk.end()),
+                Some(Want::Document(at)) => {
+                    let (document, _) = self.read_document(&at)?;
+                    walk.document(document).map_err(too_much)?;
                 }
-                Err(why) => node.unreadable.push(Unreadable {
-                    digest,
-                    why: why.to_string(),
-                }),
+                Some(Want::Referrers(of)) => walk.referrers(graph.referrers(&of)?),
             }
         }
-        Ok(())
     }
 
-    fn count(&mut self, more: usize) -> Result<(), LayoutError> {
-        self.pieces = self.pieces.saturating_add(more);
-        if self.pieces > limits::CLOSURE {
-            return Err(LayoutError::TooMany {
-                dir: self.layout.dir().to_owned(),
+    fn too_much(&self, error: &WalkError) -> LayoutError {
+        match error {
+            WalkError::TooDeep(digest) => LayoutError::TooDeep {
+                dir: self.dir().to_owned(),
+                digest: *digest,
+            },
+            WalkError::TooMany => LayoutError::TooMany {
+                dir: self.dir().to_owned(),
                 what: "blobs and manifests in one closure",
                 limit: limits::CLOSURE,
-            });
+            },
         }
-        Ok(())
     }
 }
 

@@ -16,15 +16,19 @@ mod open;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod walk;
 
 use std::path::{Path, PathBuf};
 
 pub use attach::Attached;
-pub use blob::BlobReader;
+pub use blob::{BlobReader, BlobWriter};
 pub use closure::{Node, Piece, Role, Unreadable};
 pub use error::LayoutError;
 pub use graph::{Graph, Referring, Trouble};
 pub use transfer::Moved;
+#[cfg(feature = "sign")]
+pub(crate) use transfer::listed;
+pub use walk::{Walk, WalkError, Want};
 
 use crate::digest::Digest;
 use crate::oci::{Descriptor, Document, OciError};

@@ -52,6 +52,17 @@ impl Layout {
             }
             moved.push(Moved { piece, present });
         }
+        self.list_closure(closure)?;
+        self.holds(closure)?;
+        Ok(moved)
+    }
+
+    /// Lists a closure whose blobs are here: its root, what is about it, and
+    /// cosign's older tags; and no other tag.
+    ///
+    /// # Errors
+    /// As [`Layout::update`].
+    pub fn list_closure(&self, closure: &Node) -> Result<(), LayoutError> {
         self.update(|index| {
             let root = &closure.descriptor.digest;
             if index.manifests.iter().all(|d| d.digest != *root) {
@@ -78,9 +89,7 @@ impl Layout {
                 }
             });
             result
-        })?;
-        self.holds(closure)?;
-        Ok(moved)
+        })
     }
 
     /// Compares a closure with what is here, digest by digest: everything that
@@ -128,7 +137,7 @@ fn untagged(descriptor: &Descriptor) -> Descriptor {
 }
 
 /// A referrer as lists of them have it: with what its manifest says about itself.
-fn listed(node: &Node) -> Descriptor {
+pub(crate) fn listed(node: &Node) -> Descriptor {
     let mut entry = untagged(&node.descriptor);
     entry.artifact_type = node.document.artifact_type().map(str::to_owned);
     for (name, value) in node.document.annotations() {

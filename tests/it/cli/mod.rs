@@ -17,6 +17,7 @@ mod passphrase;
 mod policies;
 mod privileges;
 mod random;
+mod registry;
 mod sign;
 mod signatures;
 mod terminal;

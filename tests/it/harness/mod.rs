@@ -12,6 +12,7 @@
 // Not every area uses every part of the harness in every state of the tree.
 #![allow(dead_code, unused_imports)]
 
+pub(crate) mod between;
 mod command;
 mod normalise;
 mod output;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::harness::{Obreia, Output, Scratch, peer};
 
 /// A signing configuration that names no service at all.
-pub(super) const NO_SERVICES: &str = r#"{"mediaType":"application/vnd.dev.sigstore.signingconfig.v0.2+json",
+pub(crate) const NO_SERVICES: &str = r#"{"mediaType":"application/vnd.dev.sigstore.signingconfig.v0.2+json",
 "caUrls":[],"oidcUrls":[],"rekorTlogUrls":[],"tsaUrls":[],
 "rekorTlogConfig":{"selector":"ANY"},"tsaConfig":{"selector":"ANY"}}"#;
 const EVAL: &str = "https://example.acme/eval/v1";

@@ -1,7 +1,7 @@
 //! Against the real parts: what we sign they accept, what they sign we
 //! accept, and what one refuses the other refuses too.
 
-mod cosign;
+pub(crate) mod cosign;
 mod model_signing;
 mod plugin;
 mod providers;

@@ -83,7 +83,13 @@ fn names_that_lead_nowhere_or_to_several() {
         .stderr_has("name a tag");
     run(
         &scratch,
-        ["copy", "oci-layout:l:v1", "registry.example/a:b"],
+        [
+            "promote",
+            "oci-layout:l:v1",
+            "registry.example/a:b",
+            "--key",
+            "k.pub",
+        ],
     )
     .expect_code(2)
     .stderr_has("registry");

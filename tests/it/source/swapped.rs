@@ -12,8 +12,9 @@ use obreia::digest::Algorithm;
 use obreia::ops::gather::Reading;
 use obreia::ops::{Exit, Failure, copy, pull, push, verify};
 use obreia::policy::Policy;
-use obreia::reference::ArtifactRef;
+use obreia::reference::{ArtifactRef, Select};
 use obreia::source::file::RegularFile;
+use obreia::source::registry::Registries;
 use obreia::source::stage::copy_into;
 use obreia::source::tree::Symlinks;
 use obreia::source::{Progress, SourceError};
@@ -97,6 +98,7 @@ fn verify_as(
             bundles: &[],
             signature: None,
             into: None,
+            registries: &Registries::default(),
         },
         policies: &[Policy::for_key(vec![trusted], &[]).unwrap()],
         stage: Stage::Manual,
@@ -185,16 +187,17 @@ fn a_file_of_a_model_swapped_while_it_is_copied_leaves_no_copy() {
 }
 
 /// A layout `l` with a file of one signed layer, and the path of that layer.
-fn packed(scratch: &Scratch, bytes: &[u8], key: &PrivateKey) -> (copy::Place, PathBuf) {
+fn packed(scratch: &Scratch, bytes: &[u8], key: &PrivateKey) -> (copy::Spot, PathBuf) {
     scratch.write("app.bin", bytes);
     scratch.write("app.bin.sigstore.json", message(key, bytes));
-    let place = copy::Place::parse(&format!("oci-layout:{}:v1", scratch.join("l").display()));
+    let place = copy::Spot::parse(&format!("oci-layout:{}:v1", scratch.join("l").display()));
     let place = place.unwrap();
     let request = push::Request {
         path: &scratch.join("app.bin"),
         kind: None,
         symlinks: Symlinks::Refuse,
         destination: &place,
+        registries: &Registries::default(),
         with_evidence: true,
     };
     block_on(push::push(&request, clock(), &())).unwrap();
@@ -212,10 +215,10 @@ fn a_blob_swapped_while_it_is_verified_is_not_allowed() {
     for name in ["p256", "ed25519"] {
         let (scratch, key) = (Scratch::new(), key(name));
         let good = vec![1; 300_000];
-        let (place, layer) = packed(&scratch, &good, &key);
+        let (_, layer) = packed(&scratch, &good, &key);
         let artifact = ArtifactRef::Layout {
-            dir: place.dir.display().to_string(),
-            select: place.select.clone(),
+            dir: scratch.join("l").display().to_string(),
+            select: Select::Tag("v1".to_owned()),
         };
         let verdict = verify_as(&artifact, &key, &()).unwrap();
         assert_eq!(verdict.outcome, Outcome::Allowed, "{verdict:?}");
@@ -234,7 +237,14 @@ fn a_blob_swapped_while_it_is_pulled_is_not_pulled() {
     let (place, layer) = packed(&scratch, &good, &key);
     let pull = |into: &str, progress: &dyn Progress| {
         let into = scratch.join(into);
-        block_on(pull::pull(&place, &into, true, clock(), progress))
+        block_on(pull::pull(
+            &place,
+            &Registries::default(),
+            &into,
+            true,
+            clock(),
+            progress,
+        ))
     };
     // What was opened is read to its end.
     scratch.write("evil", vec![2; 300_000]);
@@ -264,6 +274,7 @@ fn a_file_swapped_while_it_is_pushed_is_not_pushed() {
         kind: None,
         symlinks: Symlinks::Refuse,
         destination: &place,
+        registries: &Registries::default(),
         with_evidence: true,
     };
     changed(&block_on(push::push(&request, clock(), &swap)).unwrap_err());

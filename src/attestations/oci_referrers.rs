@@ -1,0 +1,187 @@
+use std::sync::Arc;
+
+use super::label::Holds;
+use super::referrers::{MOST_BUNDLES, foreign, is_empty_bundle};
+use super::{AttestationStore, BoxFuture, Deposit, Format, StoreError, Stored, Subject, Untrusted};
+use crate::bundle::{Bundle, is_bundle_media_type};
+use crate::limits;
+use crate::oci::{self, Descriptor, Document, media_type};
+use crate::source::layout::{Referring, Trouble};
+use crate::source::registry::{Class, RegistryFault, Repository, UploadError};
+use crate::time::Clock;
+
+/// Evidence in a registry: referrers of the manifest that it is about, in the
+/// shape that cosign 3 gives them.
+#[derive(Clone)]
+pub struct OciReferrers {
+    repository: Repository,
+    clock: Arc<dyn Clock>,
+}
+
+impl OciReferrers {
+    /// The referrers in `repository`; `clock` says when new ones were made.
+    pub fn new(repository: Repository, clock: Arc<dyn Clock>) -> Self {
+        Self { repository, clock }
+    }
+}
+
+impl AttestationStore for OciReferrers {
+    fn put<'a>(
+        &'a self,
+        subject: &'a Subject,
+        deposit: Deposit<'a>,
+    ) -> BoxFuture<'a, Result<Stored, StoreError>> {
+        Box::pin(async move {
+            let subject = manifest_of(subject)?;
+            let bundle = Bundle::parse(deposit.bundle)?;
+            let holds = Holds::of(&bundle)?;
+            let referrer = oci::referrer(
+                deposit.bundle,
+                &bundle,
+                subject,
+                holds.predicate_type(),
+                self.clock.now(),
+            );
+            let attached = self.repository.attach(subject, &referrer).await?;
+            Ok(Stored {
+                origin: self.repository.origin(&attached.descriptor.digest),
+                existed: attached.existed,
+                cas: Some(attached.cas.as_str()),
+            })
+        })
+    }
+
+    fn list<'a>(
+        &'a self,
+        subject: &'a Subject,
+    ) -> BoxFuture<'a, Result<Vec<Untrusted>, StoreError>> {
+        Box::pin(async move {
+            let subject = manifest_of(subject)?;
+            let listed = self.repository.referrers(&subject.digest).await?;
+            let relevant: Vec<Descriptor> =
+                listed.entries.into_iter().filter(may_be_evidence).collect();
+            if relevant.len() > limits::EVIDENCE {
+                return Err(self.repository.too_many(&subject.digest).into());
+            }
+            let referring = self.repository.about(relevant, &subject.digest).await;
+            let mut found = self.read(&referring).await?;
+            if found.is_empty() {
+                // Nothing that verifies: what older tools left is at least named.
+                match self.repository.legacy(&subject.digest).await {
+                    Ok(legacy) => found = self.read(&legacy).await?,
+                    Err(fault) => found.push(Untrusted {
+                        origin: self.repository.origin(&subject.digest),
+                        bytes: Vec::new(),
+                        format: Format::Unreadable(fault.to_string()),
+                    }),
+                }
+            }
+            Ok(found)
+        })
+    }
+}
+
+fn manifest_of(subject: &Subject) -> Result<&Descriptor, StoreError> {
+    match subject {
+        Subject::Manifest(descriptor) => Ok(descriptor),
+        Subject::Path(path) => Err(StoreError::NotHere {
+            subject: path.display().to_string(),
+            place: "registries",
+        }),
+    }
+}
+
+/// Whether an entry could be evidence by what it is called; what is called
+/// something else (an SBOM, a licence) is not fetched. One that is not called
+/// anything may be, and so may one that is called by a configuration's type.
+fn may_be_evidence(entry: &Descriptor) -> bool {
+    let Some(kind) = entry.artifact_type.as_deref() else {
+        return true;
+    };
+    let words = ["sigstore", "cosign", "in-toto", "dsse", "notary"];
+    let general = [media_type::CONFIG, media_type::EMPTY, media_type::OCTETS];
+    general.contains(&kind) || words.iter().any(|word| kind.contains(word))
+}
+
+impl OciReferrers {
+    /// What each referrer holds; all bundles are fetched at once.
+    async fn read(&self, referring: &[Referring]) -> Result<Vec<Untrusted>, StoreError> {
+        let mut found = Vec::new();
+        let (mut layers, mut places) = (Vec::new(), Vec::new());
+        for one in referring {
+            let origin = self.repository.origin(&one.descriptor.digest);
+            let mut told = |format| {
+                found.push(Untrusted {
+                    origin: origin.clone(),
+                    bytes: Vec::new(),
+                    format,
+                });
+            };
+            let manifest = match &one.document {
+                Ok(Document::Manifest(manifest)) => manifest,
+                // An index that is about the image is of no format that signs.
+                Ok(Document::Index(_)) => continue,
+                Err(Trouble::Malformed(why)) => {
+                    told(Format::Malformed(why.clone()));
+                    continue;
+                }
+                Err(Trouble::Unreadable(why)) => {
+                    told(Format::Unreadable(why.clone()));
+                    continue;
+                }
+            };
+            if let Some((tag, what)) = &one.legacy {
+                told(Format::Foreign(format!("{what} (tag {tag})")));
+            } else if let Some(name) = foreign(manifest) {
+                told(Format::Foreign(name.to_owned()));
+            } else if let Some(why) = is_empty_bundle(manifest) {
+                told(Format::Malformed(why.to_owned()));
+            } else {
+                let bundles = manifest
+                    .layers
+                    .iter()
+                    .filter(|layer| is_bundle_media_type(&layer.media_type));
+                for layer in bundles.take(MOST_BUNDLES) {
+                    places.push(found.len());
+                    layers.push(layer.clone());
+                    found.push(Untrusted {
+                        origin: origin.clone(),
+                        bytes: Vec::new(),
+                        format: Format::Bundle,
+                    });
+                }
+            }
+        }
+        let bytes: u64 = layers
+            .iter()
+            .fold(0, |sum: u64, layer| sum.saturating_add(layer.size));
+        if bytes > limits::EVIDENCE_BYTES {
+            return Err(StoreError::too_many_bytes(self.repository.to_string()));
+        }
+        let fetched = self.repository.blobs(&layers, limits::BUNDLE).await;
+        for (place, bytes) in places.into_iter().zip(fetched) {
+            match bytes {
+                Ok(bytes) => found[place].bytes = bytes,
+                Err(fault) => found[place].format = unread(&fault),
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl From<UploadError> for StoreError {
+    fn from(error: UploadError) -> Self {
+        match error {
+            UploadError::Fault(fault) => fault.into(),
+            UploadError::Read(error) => Self::Unsent(error),
+        }
+    }
+}
+
+/// What came and is wrong is malformed; what did not come is a failed look-up.
+fn unread(fault: &RegistryFault) -> Format {
+    match fault.class() {
+        Class::Malformed | Class::Limit => Format::Malformed(fault.to_string()),
+        _ => Format::Unreadable(fault.to_string()),
+    }
+}

@@ -1,0 +1,53 @@
+//! What registries say, as a person reads it.
+
+use super::{Exit, Failure};
+use crate::source::registry::{Class, RegistryFault};
+use crate::verify::ReasonCode;
+
+impl From<RegistryFault> for Failure {
+    fn from(fault: RegistryFault) -> Self {
+        use RegistryFault as F;
+
+        let (exit, code) = match fault.class() {
+            Class::Absent => (Exit::Usage, Some(ReasonCode::ArtifactUnreadable)),
+            Class::Denied => (Exit::NotPermitted, Some(ReasonCode::RegistryDenied)),
+            Class::Unreachable => (Exit::Undetermined, Some(ReasonCode::RegistryUnreachable)),
+            Class::Malformed => (Exit::Undetermined, Some(ReasonCode::RegistryMalformed)),
+            Class::Limit => (Exit::Usage, Some(ReasonCode::LimitExceeded)),
+            Class::Usage => (Exit::Usage, None),
+        };
+        let exit = match &fault {
+            F::Offline { .. } => Exit::Undetermined,
+            F::Settings(_) | F::Credentials { .. } => Exit::Config,
+            _ => exit,
+        };
+        let hint = match &fault {
+            F::Offline { .. } => "leave --offline out, or name a copy: oci-layout:DIR:TAG",
+            F::NotBuilt { .. } => {
+                "use the full build, or copy it into an OCI layout: oci-layout:DIR:TAG"
+            }
+            F::NotFound { .. } => {
+                "check the name and the tag; some registries say so of what they do not show to you"
+            }
+            F::Denied { .. } => {
+                "log in (docker login), or name credentials with --registry-auth FILE"
+            }
+            F::Unreachable { .. } => "try again; nothing was decided on what could not be asked",
+            F::Malformed { .. } => {
+                "try again; if it stays so, the registry or something before it is broken"
+            }
+            F::Refused { .. } => "the registry's words say what it does not take",
+            F::Credentials { .. } => {
+                "correct the file or the credential helper, or name another with --registry-auth FILE"
+            }
+            F::Settings(_) => "docs/configuration.md lists every key",
+            F::TooMuch { .. } => "the limit keeps hostile input from filling the memory",
+        };
+        Self {
+            code: code.map(ReasonCode::as_str),
+            ..Self::new(exit, "cannot use the registry")
+                .cause(fault)
+                .hint(hint)
+        }
+    }
+}

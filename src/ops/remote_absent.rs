@@ -1,0 +1,43 @@
+//! Without a client for registries: each is refused by name.
+
+use super::Failure;
+use super::gather::{Gathered, Reading};
+use super::tree::Branch;
+use crate::policy::Policy;
+use crate::reference::Select;
+use crate::source::Progress;
+use crate::source::registry::{Registries, RegistryFault};
+use crate::verify::Verdict;
+
+/// An image's name in a registry.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Named<'a> {
+    pub(super) host: &'a str,
+    pub(super) repository: &'a str,
+    pub(super) select: &'a Select,
+}
+
+pub(super) async fn gather(
+    named: Named<'_>,
+    _name: String,
+    _reading: &Reading<'_>,
+    _policies: &[Policy],
+    _progress: &dyn Progress,
+) -> Result<Gathered, Failure> {
+    Err(absent(named))
+}
+
+pub(super) async fn tree(
+    named: Named<'_>,
+    _registries: &Registries,
+    _verdict: Option<&Verdict>,
+) -> Result<Branch, Failure> {
+    Err(absent(named))
+}
+
+fn absent(named: Named<'_>) -> Failure {
+    RegistryFault::NotBuilt {
+        host: format!("{}/{}{}", named.host, named.repository, named.select),
+    }
+    .into()
+}

@@ -1,0 +1,374 @@
+//! A closure moved from or to a registry.
+
+use std::collections::BTreeSet;
+
+use super::copy::{Blob, Copied, Place, Skipped};
+use super::{Exit, Failure, remote};
+use crate::digest::Digest;
+use crate::limits;
+use crate::oci::{Descriptor, media_type};
+use crate::reference::{ArtifactRef, Select, is_tag};
+use crate::source::layout::{Layout, Moved, Node, Piece, Resolved, Role, listed};
+use crate::source::registry::{Registries, Repository, Source, UploadError};
+use crate::source::{Counted, Progress};
+
+/// A layout or a repository, and what is meant in it, as an argument names them.
+#[derive(Clone, Debug)]
+pub enum Spot {
+    /// In a layout.
+    Layout(Place),
+    /// In a registry.
+    Registry {
+        /// Host, and port.
+        host: String,
+        /// The repository.
+        repository: String,
+        /// The manifest.
+        select: Select,
+    },
+}
+
+impl Spot {
+    /// Reads `oci-layout:DIR[:tag|@digest]` or `REGISTRY/REPOSITORY[:tag|@digest]`.
+    ///
+    /// # Errors
+    /// `Usage` for any other artifact.
+    pub fn parse(text: &str) -> Result<Self, Failure> {
+        let exists = |path: &str| std::path::Path::new(path).symlink_metadata().is_ok();
+        Ok(match ArtifactRef::parse(text, exists)? {
+            ArtifactRef::Registry {
+                host,
+                repository,
+                select,
+            } => Self::Registry {
+                host,
+                repository,
+                select,
+            },
+            _ => Self::Layout(Place::parse(text)?),
+        })
+    }
+
+    /// Whether it is in a registry.
+    pub const fn is_remote(&self) -> bool {
+        matches!(self, Self::Registry { .. })
+    }
+
+    pub(super) const fn select(&self) -> &Select {
+        match self {
+            Self::Layout(place) => &place.select,
+            Self::Registry { select, .. } => select,
+        }
+    }
+
+    /// The tag, where a digest makes no sense: what is written there gets its own.
+    pub(super) fn tag(&self) -> Result<Option<&str>, Failure> {
+        match self {
+            Self::Layout(place) => place.tag(),
+            Self::Registry { select, .. } => match select {
+                Select::Default => Ok(None),
+                Select::Tag(tag) => Ok(Some(tag)),
+                Select::Digest(digest) => Err(Failure::new(
+                    Exit::Usage,
+                    format!("a digest such as {digest} cannot be written to"),
+                )
+                .hint("name a tag")),
+            },
+        }
+    }
+}
+
+/// Where things are, opened.
+pub(super) enum Store {
+    Layout(Layout),
+    Registry(Repository),
+}
+
+impl Store {
+    pub(super) fn open(spot: &Spot, registries: &Registries) -> Result<Self, Failure> {
+        Ok(match spot {
+            Spot::Layout(place) => Self::Layout(Layout::open(&place.dir)?),
+            remote => Self::repository(remote, registries)?,
+        })
+    }
+
+    /// The same, made where it is a layout that is not there yet.
+    pub(super) fn create(spot: &Spot, registries: &Registries) -> Result<Self, Failure> {
+        Ok(match spot {
+            Spot::Layout(place) => Self::Layout(Layout::create(&place.dir)?),
+            remote => Self::repository(remote, registries)?,
+        })
+    }
+
+    fn repository(spot: &Spot, registries: &Registries) -> Result<Self, Failure> {
+        match spot {
+            Spot::Registry {
+                host, repository, ..
+            } => Ok(Self::Registry(registries.repository(host, repository)?)),
+            Spot::Layout(place) => Ok(Self::Layout(Layout::open(&place.dir)?)),
+        }
+    }
+
+    pub(super) fn origin(&self, digest: &Digest) -> String {
+        match self {
+            Self::Layout(layout) => layout.origin(digest),
+            Self::Registry(repository) => repository.origin(digest),
+        }
+    }
+
+    /// How a tag of it is named.
+    pub(super) fn tagged(&self, tag: &str) -> String {
+        match self {
+            Self::Layout(layout) => format!("oci-layout:{}:{tag}", layout.dir().display()),
+            Self::Registry(repository) => format!("{repository}:{tag}"),
+        }
+    }
+
+    pub(super) async fn resolve(&self, select: &Select) -> Result<Resolved, Failure> {
+        Ok(match self {
+            Self::Layout(layout) => layout.resolve(select)?,
+            Self::Registry(repository) => repository.resolve(select).await?,
+        })
+    }
+
+    async fn closure(&self, of: &Resolved) -> Result<Node, Failure> {
+        Ok(match self {
+            Self::Layout(layout) => layout.closure(of)?,
+            Self::Registry(repository) => repository.closure(of).await?,
+        })
+    }
+
+    async fn has(&self, piece: &Piece) -> Result<bool, Failure> {
+        let blob = &piece.descriptor;
+        Ok(match self {
+            Self::Layout(layout) => layout.has_blob(blob)? && layout.check_blob(blob).is_ok(),
+            Self::Registry(repository) if is_document(piece) => {
+                repository.has_manifest(&blob.digest.to_string()).await?
+            }
+            Self::Registry(repository) => repository.has_blob(blob).await?,
+        })
+    }
+
+    async fn document(&self, at: &Descriptor) -> Result<Vec<u8>, Failure> {
+        Ok(match self {
+            Self::Layout(layout) => layout.read_blob(at, limits::MANIFEST)?,
+            Self::Registry(repository) => repository.document(at).await?.1,
+        })
+    }
+
+    pub(super) async fn put_document(
+        &self,
+        tag: Option<&str>,
+        at: &Descriptor,
+        bytes: &[u8],
+    ) -> Result<(), Failure> {
+        match self {
+            Self::Layout(layout) => layout.put_checked(at, &mut &*bytes)?,
+            Self::Registry(repository) => {
+                repository.put_manifest(tag, at, bytes).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a configuration or a layer from another place.
+    async fn take(
+        &self,
+        from: &Self,
+        blob: &Descriptor,
+        progress: &dyn Progress,
+    ) -> Result<(), Failure> {
+        match (from, self) {
+            (Self::Layout(from), Self::Layout(to)) => {
+                to.put_checked(blob, &mut Counted::new(from.open_blob(blob)?, progress))?;
+            }
+            (Self::Registry(from), Self::Layout(to)) => {
+                remote::download(from, blob, to, progress).await?;
+            }
+            (Self::Layout(from), Self::Registry(to)) => {
+                let mut reader = Counted::new(from.open_blob(blob)?, progress);
+                let sent = to.put_blob(blob, Source::Reader(&mut reader), None).await;
+                sent.map_err(|error| match error {
+                    UploadError::Fault(fault) => Failure::from(fault),
+                    UploadError::Read(error) => from.blob_error(&blob.digest, error).into(),
+                })?;
+            }
+            (Self::Registry(from), Self::Registry(to)) => {
+                let source = Source::Download(Box::new(from.blob_later(blob)));
+                let beside = Some(from).filter(|from| from.is_beside(to));
+                to.put_blob(blob, source, beside).await.map_err(unsent)?;
+                progress.add(blob.size);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes what is about what known, once all of it is there.
+    async fn list(&self, closure: &Node, from: &Self) -> Result<(), Failure> {
+        let repository = match self {
+            Self::Layout(layout) => return Ok(layout.list_closure(closure)?),
+            Self::Registry(repository) => repository,
+        };
+        let mut nodes = Vec::new();
+        closure.each(&mut |node| nodes.push(node));
+        for node in nodes {
+            let (older, about): (Vec<&Node>, Vec<&Node>) =
+                node.referrers.iter().partition(|r| r.legacy.is_some());
+            let about: Vec<Descriptor> = about.into_iter().map(listed).collect();
+            if !about.is_empty() {
+                repository.list_missing(&node.descriptor, &about).await?;
+            }
+            for older in older {
+                // cosign's marks of what it saved are no tags.
+                if let Some((tag, _)) = &older.legacy
+                    && is_tag(tag)
+                {
+                    let bytes = from.document(&older.descriptor).await?;
+                    repository
+                        .put_manifest(Some(tag), &older.descriptor, &bytes)
+                        .await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn tag(&self, tag: &str, of: &Resolved) -> Result<(), Failure> {
+        match self {
+            Self::Layout(layout) => layout.tag(tag, &of.descriptor)?,
+            Self::Registry(repository) => {
+                repository
+                    .put_manifest(Some(tag), &of.descriptor, &of.bytes)
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What an upload that failed means where what is sent is no layout's.
+pub(super) fn unsent(error: UploadError) -> Failure {
+    match error {
+        UploadError::Fault(fault) => fault.into(),
+        UploadError::Read(error) => {
+            Failure::new(Exit::Undetermined, "cannot read what is to be sent").cause(error)
+        }
+    }
+}
+
+const fn is_document(piece: &Piece) -> bool {
+    matches!(piece.role, Role::Index | Role::Manifest)
+}
+
+/// Copies an artifact with its children, layers and all that is about any of
+/// them, from or to a registry. The tag comes last: until then the destination
+/// has what it had.
+pub(super) async fn copy(
+    source: &Spot,
+    destination: &Spot,
+    registries: &Registries,
+    dry_run: bool,
+    progress: &dyn Progress,
+) -> Result<Copied, Failure> {
+    let named = destination.tag()?.map(str::to_owned);
+    let from = Store::open(source, registries)?;
+    let resolved = from.resolve(source.select()).await?;
+    let closure = from.closure(&resolved).await?;
+    let tag = named.or_else(|| tag_of(source, &resolved));
+    let to = match (dry_run, destination) {
+        (true, Spot::Layout(place)) if place.dir.symlink_metadata().is_err() => None,
+        (true, _) => Some(Store::open(destination, registries)?),
+        (false, _) => Some(Store::create(destination, registries)?),
+    };
+    let mut moved = Vec::new();
+    for piece in closure.pieces() {
+        let present = match &to {
+            Some(to) => to.has(&piece).await?,
+            None => false,
+        };
+        if let (false, false, Some(to)) = (dry_run, present, &to) {
+            let at = &piece.descriptor;
+            if is_document(&piece) {
+                let bytes = from.document(at).await?;
+                to.put_document(None, at, &bytes).await?;
+            } else {
+                to.take(&from, at, progress).await?;
+            }
+        }
+        moved.push(Moved { piece, present });
+    }
+    if let (false, Some(to)) = (dry_run, &to) {
+        to.list(&closure, &from).await?;
+        compare(to, &closure).await?;
+        if let Some(tag) = &tag {
+            to.tag(tag, &resolved).await?;
+        }
+    }
+    let digest = resolved.descriptor.digest;
+    let shown = match (&to, &tag, destination) {
+        (Some(to), Some(tag), _) => to.tagged(tag),
+        (Some(to), None, _) => to.origin(&digest),
+        (None, _, Spot::Layout(place)) => format!("oci-layout:{}", place.dir.display()),
+        (None, _, Spot::Registry { host, .. }) => host.clone(),
+    };
+    let mut skipped = Vec::new();
+    closure.each(&mut |node| {
+        skipped.extend(node.unreadable.iter().map(|u| Skipped {
+            digest: u.digest,
+            why: u.why.clone(),
+        }));
+    });
+    Ok(Copied {
+        schema: "obreia.copy/v1",
+        source: from.origin(&digest),
+        destination: shown,
+        digest,
+        tag,
+        dry_run,
+        bytes: moved
+            .iter()
+            .filter(|m| !m.present)
+            .fold(0, |sum, m| sum.saturating_add(m.piece.descriptor.size)),
+        blobs: moved.into_iter().map(Blob::from).collect(),
+        skipped,
+    })
+}
+
+fn tag_of(source: &Spot, resolved: &Resolved) -> Option<String> {
+    match (source.select(), source) {
+        (Select::Tag(tag), _) => Some(tag.clone()),
+        (Select::Default, Spot::Registry { .. }) => Some("latest".to_owned()),
+        (Select::Default, Spot::Layout(_)) => resolved
+            .descriptor
+            .annotation(media_type::REF_NAME)
+            .map(str::to_owned),
+        (Select::Digest(_), _) => None,
+    }
+}
+
+/// That everything which belonged to the root belongs to it there.
+async fn compare(to: &Store, closure: &Node) -> Result<(), Failure> {
+    let root = to
+        .resolve(&Select::Digest(closure.descriptor.digest))
+        .await?;
+    let there: BTreeSet<Digest> = to
+        .closure(&root)
+        .await?
+        .pieces()
+        .iter()
+        .map(|piece| piece.descriptor.digest)
+        .collect();
+    for piece in closure.pieces() {
+        if !there.contains(&piece.descriptor.digest) {
+            return Err(Failure::new(
+                Exit::Undetermined,
+                format!(
+                    "{} did not arrive, or is not found there",
+                    piece.descriptor.digest
+                ),
+            )
+            .hint("run it again; no tag was moved"));
+        }
+    }
+    Ok(())
+}

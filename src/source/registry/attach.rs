@@ -1,0 +1,244 @@
+//! Hanging a referrer on a manifest.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use super::upload::UploadError;
+use super::{Asked, RegistryFault, Repository, Said, Source};
+use crate::limits;
+use crate::oci::{Descriptor, Index, Referrer, fallback_tag, media_type};
+
+/// How often the fallback list is written when others write it too.
+const ROUNDS: u32 = 10;
+/// An `ETag` that nothing has.
+const NEVER: &str = "\"sha256:0000000000000000000000000000000000000000000000000000000000000000\"";
+
+/// What keeps two who attach at once from losing one of the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cas {
+    /// The registry keeps the list of referrers itself.
+    Registry,
+    /// Clients keep it, and the registry refuses to replace one that changed:
+    /// that was tried, not believed.
+    Exact,
+    /// Clients keep it, and it is looked at again after writing.
+    BestEffort,
+}
+
+impl Cas {
+    /// As reports name it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Registry => "registry",
+            Self::Exact => "exact",
+            Self::BestEffort => "best-effort",
+        }
+    }
+}
+
+/// A referrer that hangs on its subject now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attached {
+    /// The referrer's manifest.
+    pub descriptor: Descriptor,
+    /// Whether the same hung there already.
+    pub existed: bool,
+    /// How it was listed.
+    pub cas: Cas,
+}
+
+impl Repository {
+    /// Hangs `referrer` on `subject`, so that it is found: by the registry's
+    /// own list, or by the one under the fallback tag where the registry keeps
+    /// none. The same content attaches once, whenever it was packed.
+    ///
+    /// # Errors
+    /// `NotFound` where the subject is not there; as the registry says.
+    pub async fn attach(
+        &self,
+        subject: &Descriptor,
+        referrer: &Referrer,
+    ) -> Result<Attached, UploadError> {
+        if !self.has_manifest(&subject.digest.to_string()).await? {
+            let url = format!("{}{}", self.host.base, self.path("manifests/"));
+            return Err(RegistryFault::NotFound {
+                asked: Asked::new("HEAD", &format!("{url}{}", subject.digest)),
+                said: Said::default(),
+            }
+            .into());
+        }
+        let listed = self.referrers(&subject.digest).await?;
+        let like = |entry: &&Descriptor| {
+            let kind = entry.artifact_type.as_ref();
+            kind.is_none() || kind == referrer.descriptor.artifact_type.as_ref()
+        };
+        let like: Vec<_> = listed.entries.iter().filter(like).cloned().collect();
+        let documents = self.documents(&like).await;
+        for (entry, document) in like.into_iter().zip(documents) {
+            let same = document.is_ok_and(|(document, _)| referrer.is_packed_in(&document));
+            if same {
+                let cas = match listed.by_registry {
+                    true => Cas::Registry,
+                    false => self.cas_of(&entry).await?,
+                };
+                return Ok(Attached {
+                    descriptor: entry,
+                    existed: true,
+                    cas,
+                });
+            }
+        }
+        for (blob, bytes) in &referrer.blobs {
+            if !self.has_blob(blob).await? {
+                self.put_blob(blob, Source::Bytes(bytes), None).await?;
+            }
+        }
+        let put = self
+            .put_manifest(None, &referrer.descriptor, &referrer.manifest)
+            .await?;
+        let cas = if put.lists_subject {
+            Cas::Registry
+        } else {
+            let honours = self.cas(&referrer.descriptor, &referrer.manifest).await;
+            self.list(subject, std::slice::from_ref(&referrer.descriptor), honours)
+                .await?;
+            honours
+        };
+        Ok(Attached {
+            descriptor: referrer.descriptor.clone(),
+            existed: false,
+            cas,
+        })
+    }
+
+    /// Adds entries to the list under the fallback tag; those of others stay.
+    ///
+    /// # Errors
+    /// As the registry says; `Unreachable` where others change it all the time.
+    pub async fn list(
+        &self,
+        subject: &Descriptor,
+        entries: &[Descriptor],
+        cas: Cas,
+    ) -> Result<(), RegistryFault> {
+        let tag = fallback_tag(&subject.digest);
+        for round in 0..ROUNDS {
+            let kept = self.kept(&subject.digest).await?;
+            let there = kept.is_some();
+            let (mut index, etag) = kept.unwrap_or_default();
+            let missing: Vec<_> = entries
+                .iter()
+                .filter(|new| {
+                    index
+                        .manifests
+                        .iter()
+                        .all(|known| known.digest != new.digest)
+                })
+                .cloned()
+                .collect();
+            if missing.is_empty() {
+                return Ok(());
+            }
+            index.manifests.extend(missing);
+            let bytes = bounded(&index, self, subject)?;
+            let condition = match (cas, there, etag) {
+                (Cas::Exact, true, Some(etag)) => vec![("if-match", etag)],
+                (Cas::Exact, false, _) => vec![("if-none-match", "*".to_owned())],
+                _ => Vec::new(),
+            };
+            let exact = !condition.is_empty();
+            let answer = self
+                .put(&tag, media_type::INDEX, &bytes, &condition)
+                .await?;
+            match answer.status() {
+                200..=204 if exact => return Ok(()),
+                // What was written may have been replaced since: looked at again.
+                200..=204 | 412 => pause(round).await,
+                _ => return Err(answer.fault()),
+            }
+        }
+        let kept = self.kept(&subject.digest).await?;
+        let listed = |new: &Descriptor| {
+            let mut known = kept.iter().flat_map(|(index, _)| &index.manifests);
+            known.any(|known| known.digest == new.digest)
+        };
+        if entries.iter().all(listed) {
+            return Ok(());
+        }
+        Err(RegistryFault::Unreachable {
+            asked: Asked::new("PUT", &format!("{self}:{tag}")),
+            cause: "others change the list of referrers all the time".to_owned(),
+        })
+    }
+
+    /// The same for what hangs there already.
+    async fn cas_of(&self, there: &Descriptor) -> Result<Cas, RegistryFault> {
+        let (_, bytes) = self.document(there).await?;
+        Ok(self.cas(there, &bytes).await)
+    }
+
+    /// Lists referrers that were put by their digests, as far as the registry
+    /// does not list them itself.
+    ///
+    /// # Errors
+    /// As [`Repository::list`], and as the registry says.
+    pub async fn list_missing(
+        &self,
+        subject: &Descriptor,
+        entries: &[Descriptor],
+    ) -> Result<(), RegistryFault> {
+        let there = self.referrers(&subject.digest).await?.entries;
+        let missing: Vec<_> = entries
+            .iter()
+            .filter(|new| there.iter().all(|known| known.digest != new.digest))
+            .cloned()
+            .collect();
+        let Some(first) = missing.first() else {
+            return Ok(());
+        };
+        let (_, bytes) = self.document(first).await?;
+        let cas = self.cas(first, &bytes).await;
+        self.list(subject, &missing, cas).await
+    }
+
+    /// Whether the registry honours `If-Match`, by a write that changes
+    /// nothing where it does not: of a manifest that is there already.
+    async fn cas(&self, there: &Descriptor, bytes: &[u8]) -> Cas {
+        let known = *self.host.cas.lock().unwrap_or_else(PoisonError::into_inner);
+        let honours = match known {
+            Some(known) => known,
+            None => {
+                let digest = there.digest.to_string();
+                let condition = [("if-match", NEVER.to_owned())];
+                let tried = self
+                    .put(&digest, &there.media_type, bytes, &condition)
+                    .await;
+                let honours = tried.is_ok_and(|answer| answer.status() == 412);
+                *self.host.cas.lock().unwrap_or_else(PoisonError::into_inner) = Some(honours);
+                honours
+            }
+        };
+        if honours { Cas::Exact } else { Cas::BestEffort }
+    }
+}
+
+fn bounded(
+    index: &Index,
+    repository: &Repository,
+    subject: &Descriptor,
+) -> Result<Vec<u8>, RegistryFault> {
+    let bytes = index.to_json();
+    if bytes.len() as u64 > limits::MANIFEST || index.manifests.len() > limits::INDEX_ENTRIES {
+        return Err(RegistryFault::TooMuch {
+            place: repository.origin(&subject.digest),
+            what: "bytes of referrers in one list",
+            limit: limits::MANIFEST,
+        });
+    }
+    Ok(bytes)
+}
+
+async fn pause(round: u32) {
+    let most = 40 << round.min(5);
+    tokio::time::sleep(Duration::from_millis(fastrand::u64(most / 4..most))).await;
+}

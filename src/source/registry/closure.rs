@@ -1,0 +1,144 @@
+//! Everything that belongs to an image in a registry.
+
+use super::fault::bounded;
+use super::{Class, RegistryFault, Repository};
+use crate::digest::Digest;
+use crate::limits;
+use crate::oci::{Descriptor, Document, legacy_tags};
+use crate::source::layout::{Node, Referring, Resolved, Trouble, Walk, WalkError, Want};
+
+impl Repository {
+    /// Walks everything that belongs to a manifest or index: children, and
+    /// referrers of every one of them, and referrers of those. What is missing
+    /// or malformed below the manifest itself is an error, a referrer in that
+    /// state is told in `unreadable`.
+    ///
+    /// # Errors
+    /// As the registry says; `TooMuch` at the limits.
+    pub async fn closure(&self, of: &Resolved) -> Result<Node, RegistryFault> {
+        let too_much = |error| self.too_much(&error);
+        let mut walk =
+            Walk::new(of.descriptor.clone(), of.document.clone(), 0).map_err(too_much)?;
+        loop {
+            match walk.want().map_err(too_much)? {
+                None => return Ok(walk.end()),
+                Some(Want::Document(at)) => {
+                    let (document, _) = self.document(&at).await?;
+                    walk.document(document).map_err(too_much)?;
+                }
+                Some(Want::Referrers(of)) => {
+                    let found = self.referring(&of).await?;
+                    walk.referrers(found);
+                }
+            }
+        }
+    }
+
+    /// What is about `subject`, read, each once: what is listed, and what lies
+    /// under cosign's older tags.
+    ///
+    /// # Errors
+    /// As [`Repository::referrers`]; one that cannot be read is told as such.
+    pub async fn referring(&self, subject: &Digest) -> Result<Vec<Referring>, RegistryFault> {
+        let listed = self.referrers(subject).await?.entries;
+        if listed.len() > limits::EVIDENCE {
+            return Err(self.too_many(subject));
+        }
+        let mut found = self.about(listed, subject).await;
+        found.extend(self.legacy(subject).await?);
+        Ok(found)
+    }
+
+    /// The manifests that a list leads to, each only where it is about `subject`.
+    pub async fn about(&self, listed: Vec<Descriptor>, subject: &Digest) -> Vec<Referring> {
+        let documents = self.documents(&listed).await;
+        listed
+            .into_iter()
+            .zip(documents)
+            .map(|(descriptor, document)| Referring {
+                document: match document {
+                    Ok((document, _)) => about(&descriptor, document, subject),
+                    Err(fault) => Err(trouble(&fault)),
+                },
+                descriptor,
+                legacy: None,
+            })
+            .collect()
+    }
+
+    /// What lies under cosign's tags for `subject`.
+    ///
+    /// # Errors
+    /// Where that could not be looked up.
+    pub async fn legacy(&self, subject: &Digest) -> Result<Vec<Referring>, RegistryFault> {
+        let mut found = Vec::new();
+        for (tag, what) in legacy_tags(subject) {
+            match self.get(&tag, None).await {
+                Ok(got) => found.push(Referring {
+                    descriptor: got.resolved.descriptor,
+                    document: Ok(got.resolved.document),
+                    legacy: Some((tag, what)),
+                }),
+                Err(RegistryFault::NotFound { .. }) => {}
+                Err(fault @ RegistryFault::Malformed { .. }) => found.push(Referring {
+                    descriptor: Descriptor::of("", &[]),
+                    document: Err(trouble(&fault)),
+                    legacy: Some((tag, what)),
+                }),
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(found)
+    }
+
+    pub(crate) fn too_many(&self, subject: &Digest) -> RegistryFault {
+        RegistryFault::TooMuch {
+            place: self.origin(subject),
+            what: "pieces of evidence",
+            limit: limits::EVIDENCE as u64,
+        }
+    }
+
+    fn too_much(&self, error: &WalkError) -> RegistryFault {
+        match error {
+            WalkError::TooDeep(digest) => RegistryFault::TooMuch {
+                place: self.origin(digest),
+                what: "levels of indexes and referrers",
+                limit: limits::INDEX_DEPTH as u64,
+            },
+            WalkError::TooMany => RegistryFault::TooMuch {
+                place: self.to_string(),
+                what: "blobs and manifests in one closure",
+                limit: limits::CLOSURE as u64,
+            },
+        }
+    }
+}
+
+/// What a list says of an entry must be what its manifest says itself.
+fn about(listed: &Descriptor, document: Document, subject: &Digest) -> Result<Document, Trouble> {
+    let malformed = |why: String| Err(Trouble::Malformed(why));
+    match document.subject() {
+        Some(found) if found.digest == *subject => {}
+        Some(found) => {
+            let is = found.digest;
+            return malformed(format!("listed as about {subject}, its subject is {is}"));
+        }
+        None => return malformed(format!("listed as about {subject}, it has no subject")),
+    }
+    match (&listed.artifact_type, document.artifact_type()) {
+        (Some(listed), Some(own)) if listed != own => {
+            let (listed, own) = (bounded(listed, 128), bounded(own, 128));
+            malformed(format!("listed as {listed}, it calls itself {own}"))
+        }
+        _ => Ok(document),
+    }
+}
+
+/// What came and is wrong is malformed; what did not come is a failed look-up.
+fn trouble(fault: &RegistryFault) -> Trouble {
+    match fault.class() {
+        Class::Malformed | Class::Limit => Trouble::Malformed(fault.to_string()),
+        _ => Trouble::Unreadable(fault.to_string()),
+    }
+}

@@ -1,0 +1,320 @@
+//! One registry: how a request gets there, and what its answer means.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use reqwest::Url;
+use tokio::sync::Semaphore;
+
+use super::address::{base, is_local, resolved, same_origin};
+use super::auth::{Challenge, Credential, Credentials, Known, Scope, basic, challenges, fetch};
+use super::{Asked, RegistryFault, Said};
+use crate::http::{Client, HttpFault, Incoming, Method, Request};
+use crate::secret::Secret;
+
+/// For an answer to begin, with all attempts.
+const DEADLINE: Duration = Duration::from_secs(60);
+/// Requests under way at one registry.
+const AT_ONCE: usize = 8;
+/// Redirects that are followed, one after the other.
+const REDIRECTS: usize = 5;
+
+/// A registry, with what is known of how to get in.
+pub(super) struct Host {
+    /// As references name it.
+    pub(super) name: String,
+    /// Scheme, host and port.
+    pub(super) base: String,
+    client: Client,
+    credentials: Credentials,
+    known: Mutex<Known>,
+    /// One log-in at a time: those that wait find its token.
+    entering: tokio::sync::Mutex<()>,
+    permits: Semaphore,
+    /// Whether `If-Match` is honoured, once that was tried.
+    pub(super) cas: Mutex<Option<bool>>,
+}
+
+/// One request to a registry.
+pub(super) struct Ask<'a> {
+    pub(super) method: Method,
+    /// A path under the registry, or a whole URL that it gave.
+    pub(super) url: &'a str,
+    pub(super) scope: &'a Scope,
+    pub(super) headers: &'a [(&'a str, String)],
+    pub(super) body: Option<(&'a str, Vec<u8>)>,
+    /// Whether it does no harm to carry it out twice.
+    pub(super) repeatable: bool,
+    /// The longest answer that is read whole.
+    pub(super) limit: u64,
+    /// Whether the body of a success is left to be read piece by piece; else
+    /// one that breaks off is asked for again.
+    pub(super) in_pieces: bool,
+}
+
+impl<'a> Ask<'a> {
+    /// A reading request without headers.
+    pub(super) fn get(url: &'a str, scope: &'a Scope, limit: u64) -> Self {
+        Self {
+            method: Method::Get,
+            url,
+            scope,
+            headers: &[],
+            body: None,
+            repeatable: true,
+            limit,
+            in_pieces: false,
+        }
+    }
+}
+
+/// An answer, with what was asked.
+pub(super) struct Answer {
+    pub(super) asked: Asked,
+    /// Where it came from, after redirects.
+    pub(super) url: String,
+    pub(super) incoming: Incoming,
+}
+
+impl Answer {
+    pub(super) fn status(&self) -> u16 {
+        self.incoming.reply.status
+    }
+
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.incoming.reply.header(name)
+    }
+
+    /// The whole body; empty where it was left to be read piece by piece.
+    pub(super) fn into_body(self) -> Vec<u8> {
+        self.incoming.reply.body
+    }
+
+    /// The fault that a status stands for.
+    pub(super) fn fault(self) -> RegistryFault {
+        let said = Said::of(&self.incoming.reply.body);
+        let (asked, status) = (self.asked, self.incoming.reply.status);
+        match status {
+            404 => RegistryFault::NotFound { asked, said },
+            401 | 403 => RegistryFault::Denied {
+                asked,
+                status,
+                said,
+            },
+            408 | 429 | 500.. => RegistryFault::Unreachable {
+                asked,
+                cause: format!("the registry answers {status}{said}"),
+            },
+            400..500 => RegistryFault::Refused {
+                asked,
+                status,
+                said,
+            },
+            _ => RegistryFault::Malformed {
+                asked,
+                why: format!("the status {status} is no answer to it"),
+            },
+        }
+    }
+}
+
+/// What a transport's fault means.
+pub(super) fn network(asked: &Asked, error: &HttpFault) -> RegistryFault {
+    let asked = asked.clone();
+    match error {
+        HttpFault::TooLarge { limit, .. } => RegistryFault::Malformed {
+            asked,
+            why: format!("the answer is longer than {limit} bytes"),
+        },
+        HttpFault::Offline { endpoint } => RegistryFault::Offline {
+            host: endpoint.clone(),
+        },
+        other => RegistryFault::Unreachable {
+            asked,
+            cause: other.to_string(),
+        },
+    }
+}
+
+impl Host {
+    pub(super) fn new(name: &str, plain: bool, client: Client, credentials: Credentials) -> Self {
+        Self {
+            name: name.to_owned(),
+            base: base(name, plain),
+            client,
+            credentials,
+            known: Mutex::default(),
+            entering: tokio::sync::Mutex::default(),
+            permits: Semaphore::new(AT_ONCE),
+            cas: Mutex::default(),
+        }
+    }
+
+    /// Asks, after having been let in where the registry wants that, and
+    /// follows redirects. Credentials go to the registry's own origin alone.
+    ///
+    /// # Errors
+    /// Where no answer came; an answer of any status is none, but a 401 that
+    /// no credential changes.
+    pub(super) async fn ask(&self, ask: Ask<'_>) -> Result<Answer, RegistryFault> {
+        let mut url = match ask.url.strip_prefix('/') {
+            Some(_) => format!("{}{}", self.base, ask.url),
+            None => ask.url.to_owned(),
+        };
+        let asked = Asked::new(word(ask.method), &url);
+        let permit = self.permits.acquire().await;
+        let (mut entered, mut redirects) = (false, 0);
+        let mut header = self.known(ask.scope);
+        loop {
+            let own = resolved(&self.base, &url).is_some_and(|url| same_origin(&self.base, &url));
+            let answer = self
+                .once(&ask, &url, header.as_ref().filter(|_| own), &asked)
+                .await?;
+            let status = answer.status();
+            if status == 401 && own && !entered {
+                entered = true;
+                let said = answer.header("www-authenticate").unwrap_or_default();
+                match self
+                    .enter(said, ask.scope, header.is_some(), &asked)
+                    .await?
+                {
+                    Some(new) => header = Some(new),
+                    None => return Ok(answer),
+                }
+                continue;
+            }
+            let reads = matches!(ask.method, Method::Get | Method::Head);
+            if !(reads && matches!(status, 301 | 302 | 303 | 307 | 308)) {
+                drop(permit);
+                return Ok(answer);
+            }
+            redirects += 1;
+            let to = answer.header("location").and_then(|to| resolved(&url, to));
+            let wrong = |why: &str| RegistryFault::Malformed {
+                asked: asked.clone(),
+                why: why.to_owned(),
+            };
+            if redirects > REDIRECTS {
+                return Err(wrong("it redirects without an end"));
+            }
+            let to = to.ok_or_else(|| wrong("it redirects to where nobody goes"))?;
+            url = to.into();
+        }
+    }
+
+    async fn once(
+        &self,
+        ask: &Ask<'_>,
+        url: &str,
+        header: Option<&Secret>,
+        asked: &Asked,
+    ) -> Result<Answer, RegistryFault> {
+        let more: Vec<(&str, Secret)> = ask
+            .headers
+            .iter()
+            .map(|(name, value)| (*name, Secret::from(value.clone())))
+            .collect();
+        let mut headers: Vec<(&str, &Secret)> = more.iter().map(|(n, v)| (*n, v)).collect();
+        headers.extend(header.map(|header| ("authorization", header)));
+        let request = Request {
+            method: ask.method,
+            url,
+            headers: &headers,
+            body: ask.body.clone(),
+            repeatable: ask.repeatable,
+            deadline: DEADLINE,
+            limit: ask.limit,
+        };
+        let incoming = if ask.in_pieces {
+            self.client.open(&request).await
+        } else {
+            self.client.send(&request).await.map(Incoming::from)
+        };
+        let incoming = incoming.map_err(|e| network(asked, &e))?;
+        Ok(Answer {
+            asked: asked.clone(),
+            url: url.to_owned(),
+            incoming,
+        })
+    }
+
+    fn known(&self, scope: &Scope) -> Option<Secret> {
+        self.lock().header(scope, Instant::now())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does what a 401 asks for; `None` where there is nothing to be tried.
+    async fn enter(
+        &self,
+        said: &str,
+        scope: &Scope,
+        was_sent: bool,
+        asked: &Asked,
+    ) -> Result<Option<Secret>, RegistryFault> {
+        let _one = self.entering.lock().await;
+        if was_sent {
+            self.lock().forget(scope);
+        } else if let Some(known) = self.known(scope) {
+            // Somebody else was let in meanwhile.
+            return Ok(Some(known));
+        }
+        let challenges = challenges(said);
+        let credential = self.credentials.find(&self.name).await?;
+        for challenge in &challenges {
+            let Challenge::Bearer { realm, service } = challenge else {
+                continue;
+            };
+            let realm = self.realm(realm, asked)?;
+            let token = fetch(
+                &self.client,
+                &realm,
+                service.as_deref(),
+                scope,
+                credential.as_ref(),
+                DEADLINE,
+            )
+            .await?;
+            let header = token.copy();
+            self.lock().learn(scope.clone(), token);
+            return Ok(Some(header));
+        }
+        let (Some(Challenge::Basic), Some(Credential::Password { name, password })) =
+            (challenges.first(), credential)
+        else {
+            return Ok(None);
+        };
+        let header = basic(&name, &password);
+        self.lock().basic = Some(basic(&name, &password));
+        Ok(Some(header))
+    }
+
+    /// Who gives tokens out: by TLS, unless this is all on one machine or the
+    /// registry itself is spoken to in clear.
+    fn realm(&self, realm: &str, asked: &Asked) -> Result<Url, RegistryFault> {
+        let wrong = |why: &str| RegistryFault::Malformed {
+            asked: asked.clone(),
+            why: format!("{why}: {}", super::fault::bounded(realm, 256)),
+        };
+        let url = Url::parse(realm).map_err(|_| wrong("its realm is no address"))?;
+        let host = url.host_str().unwrap_or_default();
+        let clear = self.base.starts_with("http://") || is_local(host);
+        if url.scheme() == "https" || url.scheme() == "http" && clear {
+            return Ok(url);
+        }
+        Err(wrong("its realm would be told the password in clear"))
+    }
+}
+
+fn word(method: Method) -> &'static str {
+    match method {
+        Method::Head => "HEAD",
+        Method::Get => "GET",
+        Method::Post => "POST",
+        Method::Put => "PUT",
+        Method::Patch => "PATCH",
+        Method::Delete => "DELETE",
+    }
+}

@@ -1,0 +1,106 @@
+//! Artifacts moved whole, by us and by others, between registries and layouts.
+
+use super::put_image;
+use super::server::{ALL, Server};
+use crate::harness::{Output, Scratch, peer, testdata};
+
+fn key(name: &str) -> String {
+    testdata("keys").join(name).display().to_string()
+}
+
+fn ours(scratch: &Scratch, args: &[&str]) -> Output {
+    scratch.obreia().args(args).run()
+}
+
+fn sign(scratch: &Scratch, name: &str) {
+    ours(scratch, &["sign", name, "--key", &key("p256.pkcs8.pem")]).ok();
+}
+
+fn verify(scratch: &Scratch, name: &str) -> Output {
+    ours(scratch, &["verify", name, "--key", &key("p256.pub.pem")])
+}
+
+#[test]
+fn an_image_is_copied_with_what_is_about_it_from_any_to_any() {
+    let scratch = Scratch::new();
+    let mut hosts = Vec::new();
+    for name in ALL {
+        let Some(server) = Server::start(name) else {
+            return;
+        };
+        hosts.push(server);
+    }
+    put_image(&hosts[0].host, "test/app", "v1");
+    let first = format!("{}/test/app:v1", hosts[0].host);
+    sign(&scratch, &first);
+    let mut from = first;
+    for to in [
+        "oci-layout:one:v1".to_owned(),
+        format!("{}/test/app:v1", hosts[1].host),
+        format!("{}/test/app:v1", hosts[2].host),
+        // Beside it, where blobs are mounted.
+        format!("{}/test/beside:v2", hosts[2].host),
+        "oci-layout:two:v1".to_owned(),
+    ] {
+        let dry = ours(&scratch, &["copy", &from, &to, "--dry-run"]);
+        dry.ok().stdout_has("would copy 6 of 6 blobs");
+        ours(&scratch, &["copy", &from, &to]).ok();
+        verify(&scratch, &to).ok();
+        ours(&scratch, &["copy", &from, &to])
+            .ok()
+            .stdout_has("0 of 6 blobs");
+        from = to;
+    }
+}
+
+#[test]
+fn a_model_is_pushed_and_pulled() {
+    for name in ALL {
+        let Some(server) = Server::start(name) else {
+            return;
+        };
+        let scratch = Scratch::new();
+        scratch.write("m/config.json", "{}");
+        // Larger than what is sent at once.
+        scratch.write("m/weights.bin", vec![7; 9 << 20]);
+        sign(&scratch, "m");
+        let at = format!("{}/test/model:v1", server.host);
+        ours(&scratch, &["push", "m", &at]).ok();
+        verify(&scratch, &at).ok();
+        ours(&scratch, &["pull", &at, "out"]).ok();
+        verify(&scratch, "out").ok();
+        assert_eq!(
+            scratch.read("out/weights.bin"),
+            scratch.read("m/weights.bin")
+        );
+        scratch.write("out/config.json", "{ }");
+        verify(&scratch, "out").expect_code(1);
+    }
+}
+
+#[test]
+fn regctl_moves_what_we_attached_without_loss() {
+    let Some(regctl) = peer("regctl") else { return };
+    for name in ALL {
+        let Some(server) = Server::start(name) else {
+            return;
+        };
+        let scratch = Scratch::new();
+        put_image(&server.host, "test/app", "v1");
+        let at = |repository: &str| format!("{}/test/{repository}:v1", server.host);
+        sign(&scratch, &at("app"));
+        let host = format!("reg={},tls=disabled", server.host);
+        let args = [
+            "--host",
+            &host,
+            "image",
+            "copy",
+            "--referrers",
+            "--digest-tags",
+        ];
+        let moved = scratch.obreia().program(&regctl).args(args);
+        moved.args([at("app"), at("moved")]).run().ok();
+        verify(&scratch, &at("moved")).ok();
+        println!("| {name} | signature, bundle | moved by regctl | holds |");
+    }
+}
