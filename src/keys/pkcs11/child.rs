@@ -147,11 +147,17 @@ impl Child {
     /// # Errors
     /// `CallFault`.
     pub(super) async fn ask(&self, ask: Ask, body: &[u8], deadline: Duration) -> Answered {
-        let sent = OnceLock::new();
+        let (begun, sent) = (Instant::now(), OnceLock::new());
+        let late = deadline / 10 * 9;
         let asking = async {
             let Ok(_room) = self.room.acquire().await else {
                 return Err(CallFault::Gone(self.shared.end()));
             };
+            // Whoever asked is about to give up: what is sent now would only
+            // keep the module from those that come after.
+            if begun.elapsed() >= late {
+                return Err(CallFault::Deadline);
+            }
             let id = self.next.fetch_add(1, Ordering::Relaxed);
             let (sender, receiver) = oneshot::channel();
             match &mut *self.shared.waiting() {
@@ -162,7 +168,7 @@ impl Child {
                 shared: &self.shared,
                 id,
                 sent: &sent,
-                late: deadline / 10 * 9,
+                late,
             };
             let frame = wire::frame(&Request { id, ask }, body)
                 .map_err(|e| CallFault::Gone(format!("cannot be asked: {e}")))?;
