@@ -106,7 +106,10 @@ impl Registries {
         }
         let settings = &self.access.settings;
         let unusable = |why: String| RegistryFault::Settings(format!("[registries]: {why}"));
-        let mut options = Options::default();
+        let mut options = Options {
+            environment: self.access.environment.clone(),
+            ..Options::default()
+        };
         for file in &settings.authorities {
             let pem = durable::read(file, limits::CONFIG).map_err(|e| unusable(e.to_string()))?;
             options.authorities.push(pem);
