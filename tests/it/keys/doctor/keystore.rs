@@ -205,11 +205,7 @@ fn keys_that_are_not_there_and_names_that_are_none() {
         "failed",
         "no-such-key",
     );
-    is(
-        check(&told, "key", "absent.pem"),
-        "undetermined",
-        "unavailable",
-    );
+    is(check(&told, "key", "absent.pem"), "failed", "bad-key-file");
     // One bad key does not keep the others from being looked at.
     assert_eq!(check(&told, "key", KEY)["result"], "ok");
     for bad in ["kms://UPPER", "kms://a?version=0", ""] {
