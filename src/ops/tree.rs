@@ -186,12 +186,15 @@ fn in_layout(dir: &Path, select: &Select, verdict: Option<&Verdict>) -> Result<B
     Ok(branch(&view, &closure))
 }
 
+/// Reads a blob of at most so many bytes.
+type ReadBlob<'a> = dyn Fn(&Descriptor, u64) -> Result<Vec<u8>, String> + 'a;
+
 /// Where a closure is looked at.
 pub(super) struct View<'a> {
     /// How messages name what is there.
     pub(super) origin: &'a dyn Fn(&Digest) -> String,
     /// A small blob's bytes, checked; or why not.
-    pub(super) blob: &'a dyn Fn(&Descriptor, u64) -> Result<Vec<u8>, String>,
+    pub(super) blob: &'a ReadBlob<'a>,
     /// The verdict that is shown along.
     pub(super) verdict: Option<&'a Verdict>,
 }

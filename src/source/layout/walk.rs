@@ -12,7 +12,7 @@ use crate::oci::{Descriptor, Document, media_type};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Want {
     /// The manifest or index that this leads to: [`Walk::document`].
-    Document(Descriptor),
+    Document(Box<Descriptor>),
     /// What is about this: [`Walk::referrers`].
     Referrers(Digest),
 }
@@ -48,7 +48,7 @@ struct Met {
 
 #[derive(Debug)]
 enum Step {
-    Child(usize, Descriptor),
+    Child(usize, Box<Descriptor>),
     Referrers(usize),
     Referrer(usize, Box<Referring>),
 }
@@ -107,7 +107,7 @@ impl Walk {
     /// At the limits.
     pub fn document(&mut self, document: Document) -> Result<(), WalkError> {
         if let Some(Step::Child(parent, descriptor)) = self.asked.take() {
-            self.meet(descriptor, document, Some((parent, false)))?;
+            self.meet(*descriptor, document, Some((parent, false)))?;
         }
         Ok(())
     }
@@ -205,7 +205,7 @@ impl Walk {
                 self.count(blobs.len())?;
                 let children = index.manifests.iter().filter(known).rev();
                 self.todo
-                    .extend(children.map(|child| Step::Child(here, child.clone())));
+                    .extend(children.map(|child| Step::Child(here, Box::new(child.clone()))));
             }
         }
         self.met.push(Met {

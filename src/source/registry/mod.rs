@@ -31,7 +31,8 @@ mod reach;
 mod referrers;
 #[cfg(feature = "sign")]
 mod tags;
-#[cfg(all(test, feature = "sign"))]
+#[cfg(feature = "sign")]
+#[cfg(test)]
 pub(crate) mod tests;
 #[cfg(feature = "sign")]
 mod upload;

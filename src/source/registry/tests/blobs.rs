@@ -96,7 +96,8 @@ fn a_blob_that_is_longer_shorter_or_other_is_refused() {
     let repository = repository(&fake, "a");
     let (bytes, blob) = content(1000);
     wait(repository.put_blob(&blob, Source::Bytes(&bytes), None)).unwrap();
-    let changes: [fn(&[u8]) -> Vec<u8>; 4] = [
+    type Change = fn(&[u8]) -> Vec<u8>;
+    let changes: [Change; 4] = [
         |b| [b, b"x"].concat(),
         |b| b[1..].to_vec(),
         |b| [&b[1..], b"x"].concat(),
