@@ -266,8 +266,11 @@ impl Keyring {
                 what: "forgotten: they are read where they are each time",
             });
         }
-        let noted = adapter.noted_as(&route.target)?;
-        self.registered.known.forget(&noted)
+        let mut any = false;
+        for note in adapter.noted_as(&route.target)? {
+            any |= self.registered.known.forget(&note)?;
+        }
+        Ok(any)
     }
 
     /// The private key in a file, for [`Administer::Import`].
@@ -313,7 +316,7 @@ async fn apply(
             keys.set_state(target, KeyState::Disabled, unlock).await
         }
         Administer::Retire { version, .. } => {
-            let keys = can.lifecycle.ok_or_else(without("retired"))?;
+            let keys = can.retire.ok_or_else(without("retired"))?;
             keys.retire(target, *version, unlock).await
         }
     }

@@ -9,8 +9,8 @@ use super::registry::{self, Adapter};
 use super::{Capabilities, Settings};
 use crate::time::{Clock, Timestamp};
 
-const HEAD: &str = "| provider | schemes | sign, verify | describe | create | import | rotate | enable, disable, retire |";
-const RULE: &str = "| --- | --- | --- | --- | --- | --- | --- | --- |";
+const HEAD: &str = "| provider | schemes | sign, verify | describe | create | import | rotate | enable, disable | retire |";
+const RULE: &str = "| --- | --- | --- | --- | --- | --- | --- | --- | --- |";
 /// Behind Cargo features of their own: their rows stand, also where this
 /// build has no such adapter to ask.
 const FEATURES: [&str; 3] = ["aws", "azure", "gcp"];
@@ -26,6 +26,7 @@ fn row(adapter: &Adapter) -> String {
         import,
         rotate,
         lifecycle,
+        retire,
     } = adapter.capabilities();
     let offers = [
         true,
@@ -34,6 +35,7 @@ fn row(adapter: &Adapter) -> String {
         import.is_some(),
         rotate.is_some(),
         lifecycle.is_some(),
+        retire.is_some(),
     ];
     let cells: Vec<&str> = offers.map(|o| if o { "yes" } else { "–" }).to_vec();
     let schemes: Vec<String> = adapter

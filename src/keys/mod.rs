@@ -31,6 +31,8 @@ mod embedded;
 mod examine;
 #[cfg(feature = "sign")]
 mod expiry;
+#[cfg(feature = "gcp")]
+mod gcp;
 #[cfg(feature = "sign")]
 mod harden;
 #[cfg(feature = "sign")]
@@ -92,7 +94,7 @@ pub use notices::Notices;
 pub use reader::KeyReader;
 pub use route::{ByRule, Route};
 pub use settings::{
-    Aliases, Aws, Azure, AzureLogin, ClientCertificate, Hit, K8s, Keys, Pkcs11, Pkcs11Module,
+    Aliases, Aws, Azure, AzureLogin, ClientCertificate, Gcp, Hit, K8s, Keys, Pkcs11, Pkcs11Module,
     Plugin, RsaScheme, Rule, Rules, Settings, Vault, VaultAuth,
 };
 
@@ -109,7 +111,8 @@ pub use plugin::protocol as plugin_protocol;
 #[cfg(feature = "sign")]
 pub use port::{
     Capabilities, DescribeKey, Described, DescribedVersion, GenerateKey, ImportKey, KeyProvider,
-    Lifecycle, Locked, PrehashSigner, RotateKey, Signer, Unlock, UnlockError, Warning,
+    Lifecycle, Locked, PrehashSigner, RetireVersion, RotateKey, Signer, Unlock, UnlockError,
+    Warning,
 };
 
 /// A future that a port's method returns, boxed so that ports are objects.

@@ -1,6 +1,7 @@
-//! What a provider tells of its key, under the key's canonical name.
+//! What a provider tells of its key, under the key's canonical name, and what
+//! names may be said to it.
 
-use super::{Described, Route};
+use super::{Described, KeyFault, NewKey, Route};
 use crate::audit::KeyRecord;
 use crate::custody::{KeyInfo, Purpose};
 
@@ -45,5 +46,29 @@ impl Route {
             uri: names.map(|(_, uri)| uri),
             version: None,
         }
+    }
+}
+
+impl NewKey {
+    /// For providers whose keys have one name each.
+    ///
+    /// # Errors
+    /// `Unsupported`.
+    pub(super) fn has_one_name(&self, provider: &'static str) -> Result<(), KeyFault> {
+        if self.aliases.is_empty() {
+            return Ok(());
+        }
+        Err(KeyFault::Unsupported {
+            provider,
+            what: "given other names",
+        })
+    }
+}
+
+/// Why `key` cannot be meant, which names a version.
+pub(super) fn concerns_the_whole(key: String) -> KeyFault {
+    KeyFault::BadRequest {
+        key,
+        why: "this concerns the whole key, so it is named without a version".to_owned(),
     }
 }

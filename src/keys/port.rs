@@ -77,13 +77,13 @@ pub trait KeyProvider: KeyReader {
         Box::pin(std::future::ready(Ok(Vec::new())))
     }
 
-    /// The one spelling of `key` under which its public keys are noted, where
-    /// there are several.
+    /// The names under which public keys of `key` are noted, where it can be
+    /// spelled in several ways or has notes of its versions.
     ///
     /// # Errors
     /// `BadUri`.
-    fn noted_as(&self, key: &KeyRef) -> Result<KeyRef, KeyFault> {
-        Ok(key.without_version())
+    fn noted_as(&self, key: &KeyRef) -> Result<Vec<KeyRef>, KeyFault> {
+        Ok(vec![key.without_version()])
     }
 
     /// What else the backend can do.
@@ -137,8 +137,10 @@ pub struct Capabilities<'a> {
     pub import: Option<&'a dyn ImportKey>,
     /// Give a key a new version.
     pub rotate: Option<&'a dyn RotateKey>,
-    /// Change what keys may do.
+    /// Enable and disable keys.
     pub lifecycle: Option<&'a dyn Lifecycle>,
+    /// Retire single versions.
+    pub retire: Option<&'a dyn RetireVersion>,
 }
 
 /// Makes keys. A key is durable before it is returned. Of two that ask for
@@ -199,7 +201,10 @@ pub trait Lifecycle: Send + Sync {
         state: KeyState,
         unlock: &'a dyn Unlock,
     ) -> BoxFuture<'a, Result<Described, KeyFault>>;
+}
 
+/// Ends single versions; durable on return.
+pub trait RetireVersion: Send + Sync {
     /// Lets a version that is not active verify nothing any more. Idempotent,
     /// and final.
     ///

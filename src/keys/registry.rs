@@ -57,6 +57,8 @@ pub(super) fn open(settings: &Settings, clock: &Arc<dyn Clock>) -> Registered {
         &settings.keys.azure,
         &context,
     )));
+    #[cfg(feature = "gcp")]
+    adapters.push(Box::new(super::gcp::GcpKeys::new(&keys.gcp, &context)));
     adapters.push(Box::new(super::pkcs11::Pkcs11Keys::new(
         settings,
         context.clone(),
@@ -105,6 +107,7 @@ fn feature(scheme: &str) -> Option<&'static str> {
     match scheme {
         "awskms" => Some("aws"),
         "azurekms" => Some("azure"),
+        "gcpkms" => Some("gcp"),
         _ => None,
     }
 }

@@ -43,18 +43,4 @@ impl Lifecycle for AwsKeys {
             Ok(Described { state, ..described })
         })
     }
-
-    fn retire<'a>(
-        &'a self,
-        _: &'a KeyRef,
-        _: u32,
-        _: &'a dyn Unlock,
-    ) -> BoxFuture<'a, Result<Described, KeyFault>> {
-        Box::pin(async {
-            Err(KeyFault::Unsupported {
-                provider: PROVIDER,
-                what: "retired",
-            })
-        })
-    }
 }

@@ -24,7 +24,7 @@ use super::{Aws, KeyFault, Settings};
 use crate::reference::KeyRef;
 
 /// The provider's name, in records and messages.
-const PROVIDER: &str = "AWS KMS";
+const PROVIDER: &str = "aws";
 
 /// Keys in AWS KMS, in whatever region or account.
 pub(super) struct AwsKeys {

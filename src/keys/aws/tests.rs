@@ -14,10 +14,11 @@ use std::sync::Arc;
 use self::held::Kind;
 use self::stand_in::{ACCESS_KEY, REGION, SECRET_KEY, StandIn};
 use super::*;
-use crate::crypto::Scheme;
+use crate::crypto::{KeyKind, Scheme};
 use crate::digest::Algorithm;
 use crate::environment::Environment;
 use crate::keys::contract::{Case, Fixed, holds, run};
+use crate::keys::keeping::{Keeping, keeps};
 use crate::keys::{KeyProvider, KeyReader};
 use crate::time::{Clock, Timestamp};
 
@@ -89,6 +90,27 @@ fn rsa_holds_the_contract_under_each_scheme() {
     ] {
         let uri = format!("awskms:///alias/k?scheme={scheme}");
         contract(Kind::Rsa2048, &uri, scheme);
+    }
+}
+
+#[test]
+fn keys_are_kept_as_by_every_provider() {
+    for (kind, of) in [
+        (KeyKind::EcP256, "p256"),
+        (KeyKind::EcP384, "p384"),
+        (KeyKind::Rsa { bits: 2048 }, "rsa"),
+    ] {
+        let server = StandIn::start();
+        let keys = keys(&server, false);
+        run(keeps(&Keeping {
+            provider: &keys,
+            fresh: &|word| key(&format!("awskms:///alias/{of}-{word}")),
+            kind,
+            unlock: &NOBODY,
+            // AWS' keys have no versions to replace.
+            replaced_versions_sign: false,
+        }));
+        server.nothing_was_wrong();
     }
 }
 

@@ -9,6 +9,7 @@ use super::uri::Name;
 use super::{AzureKeys, PROVIDER};
 use crate::crypto::KeyKind;
 use crate::custody::KeyState;
+use crate::keys::naming::concerns_the_whole;
 use crate::keys::{
     BoxFuture, Described, GenerateKey, KeyFault, Lifecycle, NewKey, RotateKey, Unlock,
 };
@@ -24,12 +25,7 @@ impl GenerateKey for AzureKeys {
     ) -> BoxFuture<'a, Result<Described, KeyFault>> {
         Box::pin(async move {
             let name = whole(&new.key)?;
-            if !new.aliases.is_empty() {
-                return Err(KeyFault::Unsupported {
-                    provider: PROVIDER,
-                    what: "given other names",
-                });
-            }
+            new.has_one_name(PROVIDER)?;
             let parameters = parameters(&name, kind)?;
             let vault = self.vault(&name.host)?;
             // Making a key that is there would give it a new version.
@@ -81,9 +77,12 @@ impl Lifecycle for AzureKeys {
                 Some(_) => vec![look_up.one(&name).await?],
                 None => look_up.all(&name).await?,
             };
+            let wanted = state == KeyState::Enabled;
+            // A key with a version that is enabled is enabled, and versions that
+            // somebody disabled one by one stay so.
+            let done = wanted && seen.iter().any(|version| !version.is_disabled());
             for version in &seen {
-                let wanted = state == KeyState::Enabled;
-                if version.is_disabled() == wanted {
+                if !done && version.is_disabled() == wanted {
                     let parameters = UpdateKeyPropertiesParameters {
                         key_attributes: Some(KeyAttributes {
                             enabled: Some(wanted),
@@ -107,31 +106,14 @@ impl Lifecycle for AzureKeys {
             told.map_err(|fault| fault.after(&name.asked().to_string()))
         })
     }
-
-    fn retire<'a>(
-        &'a self,
-        _: &'a KeyRef,
-        _: u32,
-        _: &'a dyn Unlock,
-    ) -> BoxFuture<'a, Result<Described, KeyFault>> {
-        Box::pin(async {
-            Err(KeyFault::Unsupported {
-                provider: PROVIDER,
-                what: "retired; disable the version instead",
-            })
-        })
-    }
 }
 
 fn whole(key: &KeyRef) -> Result<Name, KeyFault> {
     let name = Name::parse(key)?;
-    if name.version.is_some() {
-        return Err(KeyFault::BadUri {
-            uri: key.to_string(),
-            why: "this concerns the whole key, without a version".to_owned(),
-        });
+    match name.version {
+        None => Ok(name),
+        Some(_) => Err(concerns_the_whole(key.to_string())),
     }
-    Ok(name)
 }
 
 fn parameters(name: &Name, kind: KeyKind) -> Result<CreateKeyParameters, KeyFault> {

@@ -255,6 +255,21 @@ impl KeyProvider for AzureKeys {
         })
     }
 
+    fn noted_as(&self, key: &KeyRef) -> Result<Vec<KeyRef>, KeyFault> {
+        let name = Name::parse(key)?;
+        let own = [name.whole(), name.newest()];
+        let place = self.place(&name.host)?;
+        let known = own
+            .iter()
+            .filter_map(|note| self.context.known.any(note, &place).ok()?);
+        let listed = known.flat_map(|known| known.versions);
+        let named = listed.filter_map(|version| version.name);
+        let versions = named.chain(name.version.clone());
+        let mut notes: Vec<KeyRef> = versions.map(|v| name.one(&v)).collect();
+        notes.extend(own);
+        Ok(notes)
+    }
+
     fn capabilities(&self) -> Capabilities<'_> {
         Capabilities {
             describe: Some(self),
@@ -262,6 +277,7 @@ impl KeyProvider for AzureKeys {
             import: None,
             rotate: Some(self),
             lifecycle: Some(self),
+            retire: None,
         }
     }
 }

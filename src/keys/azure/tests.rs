@@ -13,13 +13,12 @@ use vault::{CLIENT, SECRET, TENANT, Vault};
 
 use super::*;
 use crate::environment::Environment;
-use crate::keys::contract::{self, Case, Fixed};
+use crate::keys::contract::{self, Case, Fixed, run};
+use crate::keys::keeping::{Keeping, keeps};
 use crate::keys::settings::Settings;
 use crate::time::{Clock, Timestamp};
 
-#[test]
-fn the_contract_holds_for_every_kind_of_key() {
-    let vault = Vault::start();
+fn provider(vault: &Vault) -> AzureKeys {
     let clock: Arc<dyn Clock> = Arc::new(Timestamp::from_secs(1_795_000_000));
     let settings = Settings {
         environment: Environment::from([
@@ -35,7 +34,27 @@ fn the_contract_holds_for_every_kind_of_key() {
         rsa: serde_json::from_value("rsa-pss-sha384".into()).ok(),
         ..Azure::default()
     };
-    let provider = AzureKeys::new(&azure, &Context::new(&settings, &clock));
+    AzureKeys::new(&azure, &Context::new(&settings, &clock))
+}
+
+#[test]
+fn keys_are_kept_as_by_every_provider() {
+    let vault = Vault::start();
+    for kind in [KeyKind::EcP256, KeyKind::EcP384, KeyKind::EcP521] {
+        run(keeps(&Keeping {
+            provider: &provider(&vault),
+            fresh: &|word| KeyRef::parse(&format!("azurekms://acme/{kind}-{word}")).unwrap(),
+            kind,
+            unlock: &Fixed("unused"),
+            replaced_versions_sign: true,
+        }));
+    }
+}
+
+#[test]
+fn the_contract_holds_for_every_kind_of_key() {
+    let vault = Vault::start();
+    let provider = provider(&vault);
     for (name, kind) in [
         ("p256", KeyKind::EcP256),
         ("p384", KeyKind::EcP384),
@@ -44,7 +63,7 @@ fn the_contract_holds_for_every_kind_of_key() {
     ] {
         vault.make(name, kind);
         let key = |uri: &str| KeyRef::parse(uri).unwrap();
-        contract::run(contract::holds(&Case {
+        run(contract::holds(&Case {
             provider: &provider,
             key: key(&format!("azurekms://acme/{name}")),
             absent: key("azurekms://acme/absent"),

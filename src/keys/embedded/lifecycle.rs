@@ -2,7 +2,9 @@ use super::describe::versions_of;
 use super::{EmbeddedKeys, path_of};
 use crate::crypto::PrivateKey;
 use crate::custody::KeyState;
-use crate::keys::{BoxFuture, DescribeKey, Described, KeyFault, Lifecycle, RotateKey, Unlock};
+use crate::keys::{
+    BoxFuture, DescribeKey, Described, KeyFault, Lifecycle, RetireVersion, RotateKey, Unlock,
+};
 use crate::reference::{KeyPath, KeyRef};
 use crate::storage::VersionRow;
 use crate::time::Span;
@@ -28,7 +30,9 @@ impl Lifecycle for EmbeddedKeys {
     ) -> BoxFuture<'a, Result<Described, KeyFault>> {
         Box::pin(async move { self.set_key_state(path_of(key)?, state, unlock).await })
     }
+}
 
+impl RetireVersion for EmbeddedKeys {
     fn retire<'a>(
         &'a self,
         key: &'a KeyRef,

@@ -228,6 +228,7 @@ impl KeyProvider for EmbeddedKeys {
             import: Some(self),
             rotate: Some(self),
             lifecycle: Some(self),
+            retire: Some(self),
         }
     }
 }

@@ -161,6 +161,7 @@ impl KeyFault {
             Self::NotCompiled { feature, .. } => match *feature {
                 "aws" => "use the released binary, or build with --features aws",
                 "azure" => "use the released binary, or build with --features azure",
+                "gcp" => "use the released binary, or build with --features gcp",
                 _ => "use the released binary, or build with --features full",
             },
             Self::NotConfigured { .. } => "docs/providers.md lists what each provider needs",

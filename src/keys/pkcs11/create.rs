@@ -124,12 +124,7 @@ fn nameable(uri: &Uri, new: &NewKey) -> Result<String, KeyFault> {
         name: uri.canonical(),
         why: why.to_owned(),
     };
-    if !new.aliases.is_empty() {
-        return Err(KeyFault::Unsupported {
-            provider: PROVIDER,
-            what: "given further names",
-        });
-    }
+    new.has_one_name(PROVIDER)?;
     match &uri.object.label {
         Some(label) if label.len() <= 255 => Ok(label.clone()),
         Some(_) => Err(bad("its object=… has more than 255 bytes")),

@@ -112,9 +112,9 @@ impl KeyProvider for Pkcs11Keys {
         })
     }
 
-    fn noted_as(&self, key: &KeyRef) -> Result<KeyRef, KeyFault> {
+    fn noted_as(&self, key: &KeyRef) -> Result<Vec<KeyRef>, KeyFault> {
         let (uri, _) = self.named(key, Named::ByOperator)?;
-        Ok(key_ref(&uri))
+        Ok(vec![key_ref(&uri)])
     }
 
     fn capabilities(&self) -> Capabilities<'_> {

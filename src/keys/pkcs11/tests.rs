@@ -12,6 +12,7 @@ use super::wire::SUBCOMMAND;
 use crate::crypto::KeyKind;
 use crate::keys::context::Context;
 use crate::keys::contract::{Case, Fixed, holds, peer, run};
+use crate::keys::keeping::{Keeping, keeps};
 use crate::keys::settings::{Keys, Pkcs11, Pkcs11Module};
 use crate::keys::{
     BoxFuture, DescribeKey, FaultClass, GenerateKey, KeyFault, KeyProvider, KeyReader, NewKey,
@@ -257,6 +258,27 @@ fn contract_holds(soft: Soft, more: &[(KeyKind, &str, Option<&str>)]) {
             })
             .await;
         });
+    }
+}
+
+#[test]
+fn keys_are_kept_as_by_every_provider() {
+    for kind in [
+        KeyKind::EcP256,
+        KeyKind::Ed25519,
+        KeyKind::Rsa { bits: 2048 },
+    ] {
+        let Some(bench) = bench(Soft::Hsm, None) else {
+            return;
+        };
+        run(keeps(&Keeping {
+            provider: &bench.keys,
+            fresh: &|word| key(&format!("pkcs11:token=bench;object={word}")),
+            kind,
+            unlock: &Fixed(PIN),
+            // A token has no versions to replace.
+            replaced_versions_sign: false,
+        }));
     }
 }
 

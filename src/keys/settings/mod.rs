@@ -3,6 +3,7 @@
 
 mod aws;
 mod azure;
+mod gcp;
 mod k8s;
 mod pkcs11;
 mod plugin;
@@ -20,6 +21,7 @@ use crate::environment::{Environment, SecretSource};
 
 pub use aws::Aws;
 pub use azure::{Azure, AzureLogin};
+pub use gcp::Gcp;
 pub use k8s::K8s;
 pub use pkcs11::{Pkcs11, Pkcs11Module};
 pub use plugin::Plugin;
@@ -88,6 +90,8 @@ pub struct Keys {
     pub vault: Vault,
     /// `[keys.azure]`
     pub azure: Azure,
+    /// `[keys.gcp]`
+    pub gcp: Gcp,
     /// `[keys.plugin.NAME]`
     pub plugin: BTreeMap<String, Plugin>,
 }
@@ -97,6 +101,7 @@ impl Keys {
     #[must_use]
     pub fn placed_in(mut self, base: &Path) -> Self {
         self.azure = self.azure.placed_in(base);
+        self.gcp = self.gcp.placed_in(base);
         self.pkcs11 = self.pkcs11.placed_in(base);
         self.aws = self.aws.placed_in(base);
         for plugin in self.plugin.values_mut() {

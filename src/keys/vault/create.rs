@@ -7,6 +7,7 @@ use super::{VaultKeys, Vaults};
 use crate::canon;
 use crate::crypto::KeyKind;
 use crate::http::Method;
+use crate::keys::naming::concerns_the_whole;
 use crate::keys::{BoxFuture, Described, GenerateKey, KeyFault, NewKey, Unlock};
 use crate::limits;
 
@@ -85,10 +86,7 @@ pub(super) fn new_name(new: &NewKey) -> Result<Name, KeyFault> {
 pub(super) fn whole(name: Name) -> Result<Name, KeyFault> {
     match name.version {
         None => Ok(name),
-        Some(_) => Err(KeyFault::BadRequest {
-            key: name.shown,
-            why: "this concerns the whole key, without ?version=".to_owned(),
-        }),
+        Some(_) => Err(concerns_the_whole(name.shown)),
     }
 }
 

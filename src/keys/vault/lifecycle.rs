@@ -6,7 +6,7 @@ use super::name::Name;
 use super::{PROVIDER, VaultKeys, Vaults};
 use crate::custody::KeyState;
 use crate::http::Method;
-use crate::keys::{BoxFuture, Described, KeyFault, Lifecycle, RotateKey, Unlock};
+use crate::keys::{BoxFuture, Described, KeyFault, Lifecycle, RetireVersion, RotateKey, Unlock};
 use crate::reference::KeyRef;
 use crate::time::Span;
 
@@ -37,7 +37,9 @@ impl Lifecycle for VaultKeys {
     ) -> BoxFuture<'a, Result<Described, KeyFault>> {
         Box::pin(self.0.set_state(key, state))
     }
+}
 
+impl RetireVersion for VaultKeys {
     fn retire<'a>(
         &'a self,
         key: &'a KeyRef,

@@ -136,8 +136,8 @@ impl Vaults {
         name.rsa.or(self.settings.rsa.map(|rsa| rsa.0))
     }
 
-    /// Lets the notes be asked for anew where the server shows that they no
-    /// longer hold. They are kept: a public key that changes must be noticed.
+    /// Lets the key be asked for anew where the server shows that what is noted
+    /// no longer holds.
     fn doubt(&self, name: &Name, fault: &KeyFault) {
         let stale = matches!(
             fault,
@@ -305,6 +305,7 @@ impl KeyProvider for VaultKeys {
             import: Some(self),
             rotate: Some(self),
             lifecycle: Some(self),
+            retire: Some(self),
         }
     }
 }

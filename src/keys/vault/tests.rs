@@ -10,9 +10,10 @@ use crate::custody::KeyState;
 use crate::environment::Environment;
 use crate::keys::context::Context;
 use crate::keys::contract::{Case, Fixed, holds, peer, run};
+use crate::keys::keeping::{Keeping, keeps};
 use crate::keys::{
     DescribeKey, Described, GenerateKey, ImportKey, KeyFault, KeyProvider, KeyReader, Lifecycle,
-    NewKey, RotateKey, Settings, Vault,
+    NewKey, RetireVersion, RotateKey, Settings, Vault,
 };
 use crate::reference::KeyRef;
 use crate::time::{Clock, Timestamp};
@@ -91,6 +92,20 @@ fn contract_holds_for_rsa() {
         "rsa-pss-sha512",
     ] {
         contract("rsa-2048", &format!("?scheme={scheme}"));
+    }
+}
+
+#[test]
+fn keys_are_kept_as_by_every_provider() {
+    let Some((_, keys)) = provider() else { return };
+    for kind in [P256, KeyKind::Ed25519, KeyKind::Rsa { bits: 2048 }] {
+        run(keeps(&Keeping {
+            provider: &keys,
+            fresh: &|word| KeyRef::parse(&format!("openbao://kept-{kind}-{word}")).unwrap(),
+            kind,
+            unlock: &NOBODY,
+            replaced_versions_sign: true,
+        }));
     }
 }
 

@@ -11,6 +11,8 @@ mod damage;
 mod doctor;
 mod env;
 mod front;
+#[cfg(feature = "gcp")]
+mod gcp;
 mod interop;
 mod interrupted;
 mod k8s;
@@ -18,8 +20,10 @@ mod killed;
 mod pkcs11;
 mod plugin;
 mod secrets;
-#[cfg(feature = "azure")]
+#[cfg(any(feature = "azure", feature = "gcp"))]
 mod standin;
+#[cfg(any(feature = "azure", feature = "gcp"))]
+mod tls;
 mod together;
 mod vault;
 mod wycheproof;

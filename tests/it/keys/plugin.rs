@@ -244,7 +244,7 @@ fn no_program_stands_in_for_a_provider_of_our_own() {
     );
     for (uri, feature) in [
         ("awskms:///alias/x", Some("aws")),
-        ("gcpkms://projects/p", None),
+        ("gcpkms://projects/p", Some("gcp")),
         ("azurekms://vault/key", Some("azure")),
         ("hashivault://k", None),
         ("pkcs11://x", None),

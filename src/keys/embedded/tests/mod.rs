@@ -183,6 +183,7 @@ fn contract_holds_for_every_kind() {
             fresh: &|word| KeyRef::parse(&format!("kms://{path}/{word}")).unwrap(),
             kind,
             unlock: &PASS,
+            replaced_versions_sign: false,
         }));
         place.create_new(&new(&path, &[]), kind).unwrap();
         let provider = EmbeddedKeys::new(&place.state(), place.clock());

@@ -154,7 +154,7 @@ fn every_use_is_recorded_with_the_key_that_made_it() {
     for record in &records[before..] {
         assert_eq!(record["key"]["id"], case.arn.as_str());
         assert_eq!(record["key"]["path"], KEY);
-        assert_eq!(record["provider"], "AWS KMS");
+        assert_eq!(record["provider"], "aws");
     }
 }
 

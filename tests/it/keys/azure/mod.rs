@@ -266,3 +266,20 @@ fn keys_are_made_rotated_disabled_and_shown() {
     sign(&scratch, KEY).ok();
     verify(&scratch, KEY).ok();
 }
+
+#[test]
+fn a_version_that_was_disabled_alone_stays_so_when_its_key_is_enabled() {
+    let vault = Vault::start();
+    let scratch = place(&vault);
+    let old = vault.make("models", KeyKind::EcP256);
+    sign(&scratch, KEY).ok();
+    vault.make("models", KeyKind::EcP256);
+    let run = |args: &[&str]| with(&scratch, args).run();
+    let first = format!("{KEY}/{}", old.name);
+    run(&["key", "disable", &first]).ok();
+    verify(&scratch, KEY).expect_code(1);
+    run(&["key", "enable", KEY]).ok();
+    verify(&scratch, KEY).expect_code(1);
+    run(&["key", "enable", &first]).ok();
+    verify(&scratch, KEY).ok();
+}

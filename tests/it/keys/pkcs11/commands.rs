@@ -182,7 +182,7 @@ fn names_that_cannot_be_had() {
             &["key", "create", "pkcs11:token=hsm;object=b", "--alias", "b"],
             2,
             "unsupported",
-            "further names",
+            "other names",
         ),
         (
             &["key", "create", "pkcs11:token=hsm;object=b?scheme=ed25519"],
