@@ -87,6 +87,11 @@ mod pipeline_tests;
 #[cfg(test)]
 #[cfg(feature = "sign")]
 mod route_tests;
+#[cfg(any(feature = "azure", feature = "gcp"))]
+#[cfg(test)]
+#[allow(dead_code)]
+#[path = "../../tests/it/keys/standin/mod.rs"]
+mod standin;
 
 pub use fault::{Damage, FaultClass, KeyFault, Stored};
 pub use keyring::Keyring;

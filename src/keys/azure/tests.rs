@@ -1,9 +1,6 @@
 //! The contract suite, run against the stand-in of the integration tests.
 
 #[allow(dead_code)]
-#[path = "../../../tests/it/keys/standin/mod.rs"]
-mod standin;
-#[allow(dead_code)]
 #[path = "../../../tests/it/keys/azure/vault.rs"]
 mod vault;
 
@@ -16,6 +13,7 @@ use crate::environment::Environment;
 use crate::keys::contract::{self, Case, Fixed, run};
 use crate::keys::keeping::{Keeping, keeps};
 use crate::keys::settings::Settings;
+use crate::keys::standin;
 use crate::time::{Clock, Timestamp};
 
 fn provider(vault: &Vault) -> AzureKeys {

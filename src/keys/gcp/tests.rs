@@ -3,9 +3,6 @@
 #[allow(dead_code)]
 #[path = "../../../tests/it/keys/gcp/service.rs"]
 mod stand_in;
-#[allow(dead_code)]
-#[path = "../../../tests/it/keys/standin/mod.rs"]
-mod standin;
 
 use std::sync::Arc;
 
@@ -15,6 +12,7 @@ use crate::environment::Environment;
 use crate::keys::contract::{Case, Fixed, holds, run};
 use crate::keys::keeping::{Keeping, keeps};
 use crate::keys::settings::Settings;
+use crate::keys::standin;
 use crate::time::{Clock, Timestamp};
 use stand_in::{RING, Service as StandIn};
 
@@ -149,9 +147,8 @@ fn a_forgotten_key_is_forgotten_with_its_versions() {
                 Arc::new(crate::crypto::PrivateKey::generate(KeyKind::EcP256).unwrap());
         });
         let known = &provider.context.known;
-        for note in [Name::parse(&key("k")).unwrap().whole()] {
-            known.doubt(PROVIDER, &note, &service.server.origin);
-        }
+        let note = Name::parse(&key("k")).unwrap().whole();
+        known.doubt(PROVIDER, &note, &service.server.origin);
         let changed = provider.trusted(&key("k")).await;
         assert!(
             matches!(changed, Err(KeyFault::PublicKeyChanged { .. })),

@@ -268,7 +268,8 @@ fn keys_that_are_shown_wrong() {
 
 #[test]
 fn lists_that_lie_or_do_not_end() {
-    let lies: [(fn(&mut Value), &str, usize); 3] = [
+    type Lie = fn(&mut Value);
+    let lies: [(Lie, &str, usize); 3] = [
         (
             |b| b["cryptoKeyVersions"][0]["name"] = json!("projects/evil/cryptoKeyVersions/1"),
             "another key",
