@@ -231,8 +231,6 @@ fn a_folder_is_a_model_and_nothing_else() {
     refused(&out, 2, &["00"]);
     let digest = format!("sha256:{}", "0".repeat(64));
     refused(&run(&scratch, &[&digest], "p256"), 2, &["no place"]);
-    let out = run(&scratch, &["registry.example/a:b"], "p256");
-    refused(&out, 2, &["registry", "docs/gaps.md"]);
 }
 
 #[test]
