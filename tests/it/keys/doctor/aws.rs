@@ -13,7 +13,7 @@ fn a_key_is_tried_and_its_request_is_on_record() {
     let told = report(&doctor(&case), 0);
     assert_eq!(told["result"], "ok", "{told:#}");
     assert_eq!(check(&told, "key", KEY)["key"]["hash"], "sha256");
-    assert_eq!(check(&told, "provider", "AWS KMS")["result"], "ok");
+    assert_eq!(check(&told, "provider", "aws")["result"], "ok");
     let actions = case.server.asked();
     let signed = actions.iter().filter(|action| *action == "Sign").count();
     assert_eq!(signed, 1, "{actions:?}");
@@ -99,7 +99,7 @@ fn credentials_that_end_soon() {
         report(&doctor.env("AWS_CREDENTIAL_EXPIRATION", end).run(), 0)
     };
     is(
-        check(&run("2020-01-01T00:00:00Z"), "provider", "AWS KMS"),
+        check(&run("2020-01-01T00:00:00Z"), "provider", "aws"),
         "warning",
         "token-expires",
     );
