@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from measure import ROOT, Pair, Row, pair, program, run, write
+from measure import ROOT, Pair, Row, pair, run, write
 
 ROUNDS = 101
 
@@ -52,9 +52,6 @@ def main(obreia: str, scratch: Path, command: str) -> bool:
     theirs = ["openssl", "dgst", "-sha256", "-sign", "key.pem", "-out", "other.sig", "blob"]
     sign = [obreia, "sign", "blob", "--key", "key.pem", "--force"]
     signing = pair(sign, theirs, scratch, ROUNDS)
-    # How long the generator takes to start differs between machines by a factor
-    # of two and more; the limit has it at 23 of the 35 ms.
-    started = pair(sign, [program("random")], scratch, ROUNDS)
     ours, peer = milliseconds(by_key, "ours"), milliseconds(by_key, "peer")
     return write(
         "process",
@@ -64,13 +61,6 @@ def main(obreia: str, scratch: Path, command: str) -> bool:
             absolute("the same, by itself", by_key, 6),
             absolute("verify 1 KiB by a policy with Rego", by_policy, 10),
             absolute("sign 1 KiB with a key file; `openssl dgst -sign`", signing, 35),
-            Row(
-                "the same; a program that only starts the random generator",
-                milliseconds(started, "ours"),
-                milliseconds(started, "peer"),
-                started.ratio("cpu"),
-                round(35 / 23, 2),
-            ),
         ],
     )
 
