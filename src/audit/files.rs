@@ -11,8 +11,9 @@ use rustix::fs::{FlockOperation, OFlags, flock};
 
 use super::AuditFault;
 
-/// How long to wait for another process.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long to wait for another process. Many that write at once to a slow disk
+/// wait for one another; the lock is not handed on in the order they came.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What tells that a file is still the one, unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

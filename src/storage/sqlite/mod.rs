@@ -23,7 +23,7 @@ const SCHEMA: &str = include_str!("schema.sql");
 /// `PRAGMA application_id` of the schema: "obre" in ASCII.
 const APPLICATION: i64 = 1_868_722_789;
 /// How long to wait for another process's transaction.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A keystore in a file. Connections are opened for each operation: what is
 /// in the file counts, not what was there when a process began.

@@ -1,23 +1,24 @@
 //! SIGKILL at any point, and a disk that is full: what was acknowledged is
 //! there, what was not is whole or absent.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use obreia::audit::{self, Event, Phase};
 use obreia::time::Timestamp;
 
+use super::knife::Knife;
 use super::{block_on, listed, obreia, place, records, run};
 use crate::harness::{Output, Scratch};
 
 const ROUNDS: u32 = 24;
 
-/// Starts the command `ROUNDS` times and kills it a little later each time,
-/// from at once to after its end.
+/// Starts the command again and again and kills it around its end; `after`
+/// tells whether that one said that it was done. How often it was started.
 fn killed(
     scratch: &Scratch,
     args: impl Fn(u32) -> Vec<String>,
-    mut after: impl FnMut(u32, Output),
-) {
+    mut after: impl FnMut(u32, Output) -> bool,
+) -> u32 {
     let started = Instant::now();
     let first: Vec<String> = args(0);
     obreia(
@@ -26,19 +27,16 @@ fn killed(
     )
     .run()
     .expect_code(0);
-    let whole = started.elapsed();
-    for round in 1..=ROUNDS {
+    let mut knife = Knife::new(started.elapsed(), ROUNDS);
+    let mut last = 0;
+    while let Some(round) = knife.next() {
         let args = args(round);
-        let running = obreia(
-            scratch,
-            &args.iter().map(String::as_str).collect::<Vec<_>>(),
-        )
-        .spawn();
-        // Most of the time is the passphrase's; what matters comes late.
-        let part = 0.6 + 0.55 * f64::from(round) / f64::from(ROUNDS);
-        std::thread::sleep(whole.mul_f64(part).max(Duration::from_millis(1)));
-        after(round, running.kill());
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let out = knife.cut(obreia(scratch, &args));
+        knife.ended(after(round, out));
+        last = round;
     }
+    last
 }
 
 #[test]
@@ -47,25 +45,20 @@ fn key_create() {
     let path = |round| format!("kms://model-sign/k{round}");
     let args = |round| vec!["key".into(), "create".into(), path(round)];
     let mut acknowledged = vec![path(0)];
-    let mut cut_short = 0;
     killed(&scratch, args, |round, out| {
         // What it said before it died is an acknowledgement too.
-        if out.code == Some(0) || out.stdout.contains("made ") {
+        let done = out.code == Some(0) || out.stdout.contains("made ");
+        if done {
             acknowledged.push(path(round));
-        } else {
-            cut_short += 1;
         }
         // Never torn: what is there can be read, after each kill.
         listed(&scratch);
+        done
     });
     let there = listed(&scratch);
     for path in &acknowledged {
         assert!(there.contains(path), "{path} was acknowledged and is gone");
     }
-    assert!(
-        cut_short > 0,
-        "no run was cut short: the test tests nothing"
-    );
     // Every seal, the keyed hash and the log's chain hold, and the keys work.
     scratch.write("a.txt", "hello");
     run(&scratch, &["sign", "a.txt", "--key", &path(0)]).expect_code(0);
@@ -91,34 +84,27 @@ fn sign() {
     let scratch = place();
     run(&scratch, &["key", "create", "kms://model-sign/a"]).expect_code(0);
     let file = |round| format!("f{round}.txt");
-    for round in 0..=ROUNDS {
-        scratch.write(file(round), format!("contents {round}"));
-    }
     let args = |round| {
+        scratch.write(file(round), format!("contents {round}"));
         ["sign", &file(round), "--key", "kms://model-sign/a"]
             .map(str::to_owned)
             .to_vec()
     };
     let mut acknowledged = vec![0];
-    let mut cut_short = 0;
-    killed(&scratch, args, |round, out| {
-        if out.code == Some(0) || out.stdout.contains("signed ") {
+    let last = killed(&scratch, args, |round, out| {
+        let done = out.code == Some(0) || out.stdout.contains("signed ");
+        if done {
             acknowledged.push(round);
-        } else {
-            cut_short += 1;
         }
+        done
     });
-    assert!(
-        cut_short > 0,
-        "no run was cut short: the test tests nothing"
-    );
     let records = records(&scratch);
     let outcomes = records
         .iter()
         .filter(|r| r["phase"] == "outcome" && r["op"] == "sign" && r["result"] == "ok")
         .count();
     let mut bundles = 0;
-    for round in 0..=ROUNDS {
+    for round in 0..=last {
         let bundle = scratch.join(format!("{}.sigstore.json", file(round)));
         if bundle.exists() {
             bundles += 1;

@@ -17,6 +17,7 @@ mod interop;
 mod interrupted;
 mod k8s;
 mod killed;
+mod knife;
 mod pkcs11;
 mod plugin;
 mod secrets;

@@ -64,10 +64,20 @@ impl Held {
             facts.key = self.number(key)?;
             Ok(facts)
         });
-        if checked.is_err() {
-            destroy(&session, key)?;
-        }
-        checked
+        checked.map_err(|first| match destroy(&session, key) {
+            Ok(()) => first,
+            // Not as a loss, which is tried again: the name is taken now.
+            Err(second) => told(
+                match first.kind {
+                    TroubleKind::Lost | TroubleKind::Absent => TroubleKind::Other,
+                    kind => kind,
+                },
+                format!(
+                    "{}; and what was made could not be destroyed again ({})",
+                    first.text, second.text
+                ),
+            ),
+        })
     }
 
     /// Destroys a key pair that was made by this very process.
@@ -146,8 +156,8 @@ fn pair(
 
 /// A token may leave out what it was told; then the key is not kept.
 fn kept_secret(session: &Session, key: ObjectHandle) -> Result<(), Trouble> {
-    let sensitive = flag(session, key, AttributeType::Sensitive);
-    let extractable = flag(session, key, AttributeType::Extractable);
+    let sensitive = flag(session, key, AttributeType::Sensitive)?;
+    let extractable = flag(session, key, AttributeType::Extractable)?;
     if sensitive == Some(true) && extractable == Some(false) {
         return Ok(());
     }

@@ -31,8 +31,8 @@ impl Held {
             let mut facts = private_facts(session, handle)?;
             let says = |attribute| flag(session, handle, attribute);
             facts.leaves = match (
-                says(AttributeType::Extractable),
-                says(AttributeType::Sensitive),
+                says(AttributeType::Extractable)?,
+                says(AttributeType::Sensitive)?,
             ) {
                 (Some(true), _) | (_, Some(false)) => Some(true),
                 (Some(false), Some(true)) => Some(false),
@@ -57,9 +57,9 @@ impl Held {
             let certificates = named(session, ObjectClass::CERTIFICATE, object)?;
             let certificate = one(certificates, "certificates")?;
             Ok(Facts {
-                label: bytes(session, certificate, AttributeType::Label).unwrap_or_default(),
-                id: bytes(session, certificate, AttributeType::Id).unwrap_or_default(),
-                certificate: bytes(session, certificate, AttributeType::Value),
+                label: bytes(session, certificate, AttributeType::Label)?.unwrap_or_default(),
+                id: bytes(session, certificate, AttributeType::Id)?.unwrap_or_default(),
+                certificate: bytes(session, certificate, AttributeType::Value)?,
                 // Whatever it is, the certificate says it.
                 family: Family::Ec,
                 ..Facts::default()
@@ -109,7 +109,7 @@ pub(super) fn private_facts(session: &Session, key: ObjectHandle) -> Result<Fact
         same,
     ];
     if let Some(certificate) = find(session, &certificate)?.first() {
-        facts.certificate = bytes(session, *certificate, AttributeType::Value);
+        facts.certificate = bytes(session, *certificate, AttributeType::Value)?;
     }
     Ok(facts)
 }
@@ -125,58 +125,80 @@ fn facts(session: &Session, object: ObjectHandle) -> Result<Facts, Trouble> {
         _ => Family::Other,
     };
     let part = |wanted: bool, attribute| {
-        let value = wanted.then(|| bytes(session, object, attribute))?;
-        value.filter(|value| !value.is_empty())
+        let value = match wanted {
+            true => bytes(session, object, attribute)?,
+            false => None,
+        };
+        Ok::<_, Trouble>(value.filter(|value| !value.is_empty()))
     };
     let curve = matches!(family, Family::Ec | Family::Edwards);
     let rsa = family == Family::Rsa;
     Ok(Facts {
         key: 0,
-        label: bytes(session, object, AttributeType::Label).unwrap_or_default(),
-        id: bytes(session, object, AttributeType::Id).unwrap_or_default(),
-        signs: flag(session, object, AttributeType::Sign),
+        label: bytes(session, object, AttributeType::Label)?.unwrap_or_default(),
+        id: bytes(session, object, AttributeType::Id)?.unwrap_or_default(),
+        signs: flag(session, object, AttributeType::Sign)?,
         leaves: None,
-        asks_each_time: flag(session, object, AttributeType::AlwaysAuthenticate) == Some(true),
-        spki: part(true, AttributeType::PublicKeyInfo),
+        asks_each_time: flag(session, object, AttributeType::AlwaysAuthenticate)? == Some(true),
+        spki: part(true, AttributeType::PublicKeyInfo)?,
         family,
-        ec_params: part(curve, AttributeType::EcParams),
-        ec_point: part(curve, AttributeType::EcPoint),
-        modulus: part(rsa, AttributeType::Modulus),
-        exponent: part(rsa, AttributeType::PublicExponent),
+        ec_params: part(curve, AttributeType::EcParams)?,
+        ec_point: part(curve, AttributeType::EcPoint)?,
+        modulus: part(rsa, AttributeType::Modulus)?,
+        exponent: part(rsa, AttributeType::PublicExponent)?,
         certificate: None,
     })
 }
 
 /// An attribute of bytes, asked for alone: modules differ in what they do
-/// with a question of which they know a part. `None` where there is none.
-fn bytes(session: &Session, object: ObjectHandle, attribute: AttributeType) -> Option<Vec<u8>> {
-    let value = session.get_attributes(object, &[attribute]).ok()?;
-    match value.into_iter().next()? {
-        Attribute::Label(bytes)
-        | Attribute::Id(bytes)
-        | Attribute::Value(bytes)
-        | Attribute::PublicKeyInfo(bytes)
-        | Attribute::EcParams(bytes)
-        | Attribute::EcPoint(bytes)
-        | Attribute::Modulus(bytes)
-        | Attribute::PublicExponent(bytes) => Some(bytes),
+/// with a question of which they know a part. `None` where there is none, or
+/// the module does not show it.
+///
+/// # Errors
+/// Where the module could not look: that is no "none".
+fn bytes(
+    session: &Session,
+    object: ObjectHandle,
+    attribute: AttributeType,
+) -> Result<Option<Vec<u8>>, Trouble> {
+    Ok(match shown(session, object, attribute)? {
+        Some(
+            Attribute::Label(bytes)
+            | Attribute::Id(bytes)
+            | Attribute::Value(bytes)
+            | Attribute::PublicKeyInfo(bytes)
+            | Attribute::EcParams(bytes)
+            | Attribute::EcPoint(bytes)
+            | Attribute::Modulus(bytes)
+            | Attribute::PublicExponent(bytes),
+        ) => Some(bytes),
         _ => None,
-    }
+    })
+}
+
+fn shown(
+    session: &Session,
+    object: ObjectHandle,
+    attribute: AttributeType,
+) -> Result<Option<Attribute>, Trouble> {
+    let values = session.get_attributes(object, &[attribute]);
+    Ok(values.map_err(|e| trouble(&e))?.into_iter().next())
 }
 
 pub(super) fn flag(
     session: &Session,
     object: ObjectHandle,
     attribute: AttributeType,
-) -> Option<bool> {
-    let value = session.get_attributes(object, &[attribute]).ok()?;
-    match value.into_iter().next()? {
-        Attribute::Sign(flag)
-        | Attribute::AlwaysAuthenticate(flag)
-        | Attribute::Sensitive(flag)
-        | Attribute::Extractable(flag) => Some(flag),
+) -> Result<Option<bool>, Trouble> {
+    Ok(match shown(session, object, attribute)? {
+        Some(
+            Attribute::Sign(flag)
+            | Attribute::AlwaysAuthenticate(flag)
+            | Attribute::Sensitive(flag)
+            | Attribute::Extractable(flag),
+        ) => Some(flag),
         _ => None,
-    }
+    })
 }
 
 /// The objects of a class that a URI names.

@@ -173,11 +173,11 @@ fn who_waited_in_vain_for_a_turn_does_not_end_the_others() {
     let uri = hsm.create("k", "p256");
     hsm.mode("slow");
     // Twice as much work as there is time for.
-    let deadline = Duration::from_secs(5);
+    let deadline = Duration::from_secs(8);
     let keyring = hsm.keyring(deadline, Some(1));
     let key = block_on(open(&keyring, &uri)).unwrap();
     let starts = hsm.noted("initialize");
-    let outcomes = outcomes(key, 200);
+    let outcomes = outcomes(key, 320);
     let (signed, late): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
     assert!(!signed.is_empty() && !late.is_empty());
     for fault in late.into_iter().filter_map(Result::err) {
