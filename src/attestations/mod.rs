@@ -4,6 +4,7 @@
 
 mod error;
 mod label;
+mod manifests;
 #[cfg(feature = "sign")]
 mod oci_referrers;
 mod referrers;

@@ -1,14 +1,14 @@
 use std::sync::Arc;
 
-use super::label::Holds;
-use super::referrers::{MOST_BUNDLES, foreign, is_empty_bundle};
+use super::manifests::{Holding, holding, manifest_of, referrer_of};
 use super::{AttestationStore, BoxFuture, Deposit, Format, StoreError, Stored, Subject, Untrusted};
-use crate::bundle::{Bundle, is_bundle_media_type};
 use crate::limits;
-use crate::oci::{self, Descriptor, Document, media_type};
-use crate::source::layout::{Referring, Trouble};
+use crate::oci::{Descriptor, media_type};
+use crate::source::layout::Referring;
 use crate::source::registry::{Class, RegistryFault, Repository, UploadError};
 use crate::time::Clock;
+
+const PLACE: &str = "registries";
 
 /// Evidence in a registry: referrers of the manifest that it is about, in the
 /// shape that cosign 3 gives them.
@@ -32,16 +32,8 @@ impl AttestationStore for OciReferrers {
         deposit: Deposit<'a>,
     ) -> BoxFuture<'a, Result<Stored, StoreError>> {
         Box::pin(async move {
-            let subject = manifest_of(subject)?;
-            let bundle = Bundle::parse(deposit.bundle)?;
-            let holds = Holds::of(&bundle)?;
-            let referrer = oci::referrer(
-                deposit.bundle,
-                &bundle,
-                subject,
-                holds.predicate_type(),
-                self.clock.now(),
-            );
+            let subject = manifest_of(subject, PLACE)?;
+            let referrer = referrer_of(subject, &deposit, &*self.clock)?;
             let attached = self.repository.attach(subject, &referrer).await?;
             Ok(Stored {
                 origin: self.repository.origin(&attached.descriptor.digest),
@@ -56,7 +48,7 @@ impl AttestationStore for OciReferrers {
         subject: &'a Subject,
     ) -> BoxFuture<'a, Result<Vec<Untrusted>, StoreError>> {
         Box::pin(async move {
-            let subject = manifest_of(subject)?;
+            let subject = manifest_of(subject, PLACE)?;
             let listed = self.repository.referrers(&subject.digest).await?;
             let relevant: Vec<Descriptor> =
                 listed.entries.into_iter().filter(may_be_evidence).collect();
@@ -78,16 +70,6 @@ impl AttestationStore for OciReferrers {
             }
             Ok(found)
         })
-    }
-}
-
-fn manifest_of(subject: &Subject) -> Result<&Descriptor, StoreError> {
-    match subject {
-        Subject::Manifest(descriptor) => Ok(descriptor),
-        Subject::Path(path) => Err(StoreError::NotHere {
-            subject: path.display().to_string(),
-            place: "registries",
-        }),
     }
 }
 
@@ -116,39 +98,18 @@ impl OciReferrers {
                     bytes: Vec::new(),
                     format,
                 });
+                found.len() - 1
             };
-            let manifest = match &one.document {
-                Ok(Document::Manifest(manifest)) => manifest,
-                // An index that is about the image is of no format that signs.
-                Ok(Document::Index(_)) => continue,
-                Err(Trouble::Malformed(why)) => {
-                    told(Format::Malformed(why.clone()));
-                    continue;
+            match holding(one) {
+                Holding::Nothing => {}
+                Holding::Told(format) => {
+                    told(format);
                 }
-                Err(Trouble::Unreadable(why)) => {
-                    told(Format::Unreadable(why.clone()));
-                    continue;
-                }
-            };
-            if let Some((tag, what)) = &one.legacy {
-                told(Format::Foreign(format!("{what} (tag {tag})")));
-            } else if let Some(name) = foreign(manifest) {
-                told(Format::Foreign(name.to_owned()));
-            } else if let Some(why) = is_empty_bundle(manifest) {
-                told(Format::Malformed(why.to_owned()));
-            } else {
-                let bundles = manifest
-                    .layers
-                    .iter()
-                    .filter(|layer| is_bundle_media_type(&layer.media_type));
-                for layer in bundles.take(MOST_BUNDLES) {
-                    places.push(found.len());
-                    layers.push(layer.clone());
-                    found.push(Untrusted {
-                        origin: origin.clone(),
-                        bytes: Vec::new(),
-                        format: Format::Bundle,
-                    });
+                Holding::Bundles(bundles) => {
+                    for layer in bundles {
+                        places.push(told(Format::Bundle));
+                        layers.push(layer.clone());
+                    }
                 }
             }
         }
