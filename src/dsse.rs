@@ -4,6 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
+use crate::canon::{self, JsonError};
+use crate::limits;
+
 /// The payload type of in-toto statements.
 pub const IN_TOTO: &str = "application/vnd.in-toto+json";
 
@@ -24,6 +27,19 @@ pub struct Envelope {
 }
 
 impl Envelope {
+    /// Parses the untrusted JSON of an envelope that is in no bundle.
+    ///
+    /// # Errors
+    /// `EnvelopeError`, for anything that is not exactly one readable envelope.
+    pub fn parse(json: &[u8]) -> Result<Self, EnvelopeError> {
+        let wire: Wire = canon::parse_as(json, limits::BUNDLE)?;
+        let envelope = Self::try_from(wire)?;
+        if envelope.signature.is_empty() {
+            return Err(EnvelopeError::SignatureCount(0));
+        }
+        Ok(envelope)
+    }
+
     /// The bytes that are signed: pre-authentication encoding, DSSE protocol section "Signature Definition".
     pub fn pae(&self) -> Vec<u8> {
         pae(&self.payload_type, &self.payload)
@@ -63,6 +79,16 @@ struct WireSignature {
     // Some signers write null for none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     keyid: Option<String>,
+}
+
+impl Wire {
+    /// The envelope as JSON, one line.
+    pub fn to_json(&self) -> Vec<u8> {
+        match serde_json::to_vec(self) {
+            Ok(json) => json,
+            Err(_) => unreachable!("texts and lists always serialise"),
+        }
+    }
 }
 
 impl TryFrom<Wire> for Envelope {
@@ -105,6 +131,9 @@ impl From<&Envelope> for Wire {
 /// Why an envelope was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EnvelopeError {
+    /// Not JSON of the expected shape.
+    #[error("not an envelope: {0}")]
+    Json(#[from] JsonError),
     /// None, or more than one.
     #[error("the envelope has {0} signatures, exactly one is accepted")]
     SignatureCount(usize),

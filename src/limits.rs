@@ -5,6 +5,8 @@
 
 /// Largest bundle, envelope or signature file, in bytes.
 pub const BUNDLE: u64 = 32 << 20;
+/// Largest simple-signing payload of cosign's, in bytes (those without notes have about 250).
+pub const SIMPLE_SIGNING: u64 = 256 << 10;
 /// Largest in-toto statement, in bytes (a model of 100 000 files has about 15 MB).
 pub const STATEMENT: u64 = 32 << 20;
 /// Largest predicate, SBOM document or other JSON that is parsed as a tree, in bytes.

@@ -4,7 +4,8 @@
 use super::label::Holds;
 use super::{Deposit, Format, StoreError, Subject};
 use crate::bundle::{Bundle, is_bundle_media_type};
-use crate::oci::{self, Descriptor, Document, Manifest, Referrer, media_type};
+use crate::limits;
+use crate::oci::{self, Descriptor, Document, Legacy, Manifest, Referrer, media_type};
 use crate::source::layout::{Referring, Trouble};
 use crate::time::Clock;
 
@@ -42,56 +43,124 @@ pub(super) fn referrer_of(
     ))
 }
 
-/// What something that refers to a manifest holds.
-pub(super) enum Holding<'a> {
-    /// No evidence: an SBOM, a licence, an index.
-    Nothing,
-    /// Something that is told without being read.
-    Told(Format),
-    /// Bundles, in these layers.
-    Bundles(Vec<&'a Descriptor>),
+/// One piece of what something that refers to a manifest holds.
+pub(super) struct Piece<'a> {
+    /// How messages name it.
+    pub(super) origin: String,
+    /// What it is, as far as its manifest says.
+    pub(super) format: Format,
+    /// Where its bytes are; `None` where it is told without being read.
+    pub(super) layer: Option<&'a Descriptor>,
 }
 
-/// Tells what it holds by its manifest alone.
-pub(super) fn holding(one: &Referring) -> Holding<'_> {
+/// How messages name a layer of the manifest at `origin`: by its number, where
+/// there are several.
+pub fn origin_of_layer(origin: &str, manifest: &Manifest, layer: usize) -> String {
+    match manifest.layers.len() {
+        0 | 1 => origin.to_owned(),
+        _ => format!("{origin}#{}", layer + 1),
+    }
+}
+
+/// Tells what it holds by its manifest alone; nothing, where it is no evidence:
+/// an SBOM, a licence.
+pub(super) fn holding<'a>(one: &'a Referring, origin: &str) -> Vec<Piece<'a>> {
+    let told = |format| {
+        vec![Piece {
+            origin: origin.to_owned(),
+            format,
+            layer: None,
+        }]
+    };
     let manifest = match &one.document {
         Ok(Document::Manifest(manifest)) => manifest,
-        // An index that is about the image is of no format that signs.
-        Ok(Document::Index(_)) => return Holding::Nothing,
-        Err(Trouble::Malformed(why)) => return Holding::Told(Format::Malformed(why.clone())),
-        Err(Trouble::Unreadable(why)) => return Holding::Told(Format::Unreadable(why.clone())),
+        Ok(Document::Index(_)) => {
+            return match &one.legacy {
+                Some((tag, _)) => told(Format::Malformed(format!(
+                    "the tag {tag} leads to an index, which holds no signature"
+                ))),
+                // An index that is about the image is of no format that signs.
+                None => Vec::new(),
+            };
+        }
+        Err(Trouble::Malformed(why)) => return told(Format::Malformed(why.clone())),
+        Err(Trouble::Unreadable(why)) => return told(Format::Unreadable(why.clone())),
     };
-    if let Some((tag, what)) = &one.legacy {
-        return Holding::Told(Format::Foreign(format!("{what} (tag {tag})")));
+    if let Some((tag, what @ Legacy::Sbom)) = &one.legacy {
+        return told(Format::Foreign(format!("{} (tag {tag})", what.as_str())));
     }
-    if let Some(name) = foreign(manifest) {
-        return Holding::Told(Format::Foreign(name.to_owned()));
-    }
-    let is_bundle = |layer: &&Descriptor| is_bundle_media_type(&layer.media_type);
-    let bundles: Vec<_> = manifest.layers.iter().filter(is_bundle).collect();
-    if !bundles.is_empty() {
-        return Holding::Bundles(bundles.into_iter().take(MOST_BUNDLES).collect());
-    }
-    let kind = manifest.artifact_type.as_deref();
-    if kind.is_some_and(is_bundle_media_type) {
-        let why = "its artifact type is a bundle's, and no layer is one";
-        return Holding::Told(Format::Malformed(why.to_owned()));
-    }
-    Holding::Nothing
-}
-
-/// The name of a kind of evidence that other tools attach and that is not verified yet.
-fn foreign(manifest: &Manifest) -> Option<&'static str> {
-    let has_layer = |wanted: &str| manifest.layers.iter().any(|l| l.media_type == wanted);
     let kind = manifest
         .artifact_type
         .as_deref()
         .unwrap_or(&manifest.config.media_type);
-    match kind {
-        media_type::NOTATION => Some("notation"),
-        media_type::COSIGN_SIGNATURE => Some("cosign-legacy signature"),
-        _ if has_layer(media_type::SIMPLE_SIGNING) => Some("cosign-legacy signature"),
-        _ if has_layer(media_type::DSSE) => Some("DSSE envelope outside of a bundle"),
-        _ => None,
+    if kind == media_type::NOTATION {
+        return told(Format::Foreign("notation".to_owned()));
     }
+    let mut found = Vec::new();
+    let mut bundles = 0;
+    for (at, layer) in manifest.layers.iter().enumerate() {
+        let format = match read_as(layer) {
+            Some(Format::Bundle) if bundles == MOST_BUNDLES => continue,
+            Some(format) => format,
+            // Under cosign's tags nothing else has a place.
+            None if one.legacy.is_some() => Format::Malformed(format!(
+                "a layer is of media type {:?}, which holds no signature",
+                short(&layer.media_type)
+            )),
+            None => continue,
+        };
+        bundles += usize::from(format == Format::Bundle);
+        let is_read = !matches!(format, Format::Malformed(_));
+        found.push(Piece {
+            origin: origin_of_layer(origin, manifest, at),
+            format,
+            layer: is_read.then_some(layer),
+        });
+    }
+    if found.is_empty() {
+        let calls_itself = if one.legacy.is_some() || kind == media_type::COSIGN_SIGNATURE {
+            Some("cosign keeps signatures there, and no layer is one")
+        } else if is_bundle_media_type(kind) {
+            Some("its artifact type is a bundle's, and no layer is one")
+        } else {
+            None
+        };
+        if let Some(why) = calls_itself {
+            return told(Format::Malformed(why.to_owned()));
+        }
+    }
+    found
+}
+
+/// What a layer is read as; `None` where it is no evidence.
+fn read_as(layer: &Descriptor) -> Option<Format> {
+    let kind = layer.media_type.as_str();
+    let noted = |name| layer.annotation(name).filter(|text| !text.is_empty());
+    Some(match kind {
+        media_type::SIMPLE_SIGNING if layer.size > limits::SIMPLE_SIGNING => {
+            Format::Malformed(format!(
+                "the payload of a signature has {} bytes, the limit is {}",
+                layer.size,
+                limits::SIMPLE_SIGNING
+            ))
+        }
+        media_type::SIMPLE_SIGNING => match noted(media_type::COSIGN_SIGNED) {
+            Some(signature) => Format::SimpleSigning {
+                signature: signature.to_owned(),
+                certificate: noted(media_type::COSIGN_CERTIFICATE).is_some(),
+            },
+            None => Format::Malformed(format!(
+                "the layer has no annotation {}, where its signature would stand",
+                media_type::COSIGN_SIGNED
+            )),
+        },
+        media_type::DSSE => Format::Envelope,
+        media_type::IN_TOTO => Format::Statement,
+        _ if is_bundle_media_type(kind) => Format::Bundle,
+        _ => return None,
+    })
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(128).collect()
 }

@@ -17,6 +17,7 @@ use std::pin::Pin;
 
 pub use error::StoreError;
 pub use label::label_of;
+pub use manifests::origin_of_layer;
 #[cfg(feature = "sign")]
 pub use oci_referrers::OciReferrers;
 pub use referrers::Referrers;
@@ -87,14 +88,38 @@ pub struct Untrusted {
 pub enum Format {
     /// A Sigstore bundle.
     Bundle,
+    /// cosign's signature before bundles: the bytes are the payload.
+    SimpleSigning {
+        /// Base64 of the signature over them.
+        signature: String,
+        /// Whether a certificate stands beside it.
+        certificate: bool,
+    },
+    /// A DSSE envelope that is in no bundle.
+    Envelope,
+    /// An in-toto statement that nobody signed.
+    Statement,
     /// Evidence of a kind that is listed and not verified yet, by name:
-    /// `cosign-legacy signature`, `notation`, ….
+    /// `notation`, `cosign-legacy SBOM attachment`, ….
     Foreign(String),
     /// It hangs on the subject, or says so, and is not what it says it is.
     Malformed(String),
     /// It is there and could not be read: a look-up that failed, of this piece
     /// alone.
     Unreadable(String),
+}
+
+impl Format {
+    /// What it is, in words.
+    pub fn in_words(&self) -> &str {
+        match self {
+            Self::Bundle => "bundle",
+            Self::SimpleSigning { .. } => "cosign-legacy signature",
+            Self::Envelope => "DSSE envelope outside of a bundle",
+            Self::Statement => "in-toto statement that nobody signed",
+            Self::Foreign(text) | Self::Malformed(text) | Self::Unreadable(text) => text,
+        }
+    }
 }
 
 /// A place that keeps evidence about artifacts.
@@ -115,8 +140,9 @@ pub trait AttestationStore: Send + Sync {
         deposit: Deposit<'a>,
     ) -> BoxFuture<'a, Result<Stored, StoreError>>;
 
-    /// Everything that is kept about `subject`, in a stable order. What is
-    /// there and malformed is listed as such, never passed over.
+    /// Everything that is kept about `subject`, in a stable order, but for what
+    /// [`AttestationStore::older`] lists. What is there and malformed is listed
+    /// as such, never passed over.
     ///
     /// # Errors
     /// None being there is `Ok` and empty; not having been able to look is an
@@ -125,4 +151,12 @@ pub trait AttestationStore: Send + Sync {
         &'a self,
         subject: &'a Subject,
     ) -> BoxFuture<'a, Result<Vec<Untrusted>, StoreError>>;
+
+    /// What older tools keep about `subject` in places of their own that take a
+    /// request each: asked for where what is listed does not suffice. Empty
+    /// where a place has none such; one look-up may fail and others not.
+    fn older<'a>(
+        &'a self,
+        subject: &'a Subject,
+    ) -> BoxFuture<'a, Vec<Result<Vec<Untrusted>, StoreError>>>;
 }

@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
-use super::manifests::{Holding, holding, manifest_of, referrer_of};
+use super::manifests::{holding, manifest_of, referrer_of};
 use super::{AttestationStore, BoxFuture, Deposit, Format, StoreError, Stored, Subject, Untrusted};
 use crate::limits;
-use crate::oci::{Descriptor, media_type};
+use crate::oci::{Descriptor, Legacy, media_type};
 use crate::source::layout::Referring;
 use crate::source::registry::{Class, RegistryFault, Repository, UploadError};
 use crate::time::Clock;
@@ -56,19 +56,30 @@ impl AttestationStore for OciReferrers {
                 return Err(self.repository.too_many(&subject.digest).into());
             }
             let referring = self.repository.about(relevant, &subject.digest).await;
-            let mut found = self.read(&referring).await?;
-            if found.is_empty() {
-                // Nothing that verifies: what older tools left is at least named.
-                match self.repository.legacy(&subject.digest).await {
-                    Ok(legacy) => found = self.read(&legacy).await?,
-                    Err(fault) => found.push(Untrusted {
-                        origin: self.repository.origin(&subject.digest),
-                        bytes: Vec::new(),
-                        format: Format::Unreadable(fault.to_string()),
-                    }),
-                }
+            self.read(&referring).await
+        })
+    }
+
+    fn older<'a>(
+        &'a self,
+        subject: &'a Subject,
+    ) -> BoxFuture<'a, Vec<Result<Vec<Untrusted>, StoreError>>> {
+        Box::pin(async move {
+            let subject = match manifest_of(subject, PLACE) {
+                Ok(subject) => subject,
+                Err(error) => return vec![Err(error)],
+            };
+            // An SBOM there is unsigned, and so no evidence.
+            let kinds = [Legacy::Signature, Legacy::Attestation];
+            let mut found = Vec::with_capacity(kinds.len());
+            for lying in self.repository.legacy_of(&subject.digest, &kinds).await {
+                found.push(match lying {
+                    Ok(None) => continue,
+                    Ok(Some(one)) => self.read(&[one]).await,
+                    Err(fault) => Err(fault.into()),
+                });
             }
-            Ok(found)
+            found
         })
     }
 }
@@ -92,24 +103,19 @@ impl OciReferrers {
         let (mut layers, mut places) = (Vec::new(), Vec::new());
         for one in referring {
             let origin = self.repository.origin(&one.descriptor.digest);
-            let mut told = |format| {
-                found.push(Untrusted {
-                    origin: origin.clone(),
-                    bytes: Vec::new(),
-                    format,
-                });
-                found.len() - 1
-            };
-            match holding(one) {
-                Holding::Nothing => {}
-                Holding::Told(format) => {
-                    told(format);
+            for piece in holding(one, &origin) {
+                if let Some(layer) = piece.layer {
+                    places.push(found.len());
+                    layers.push(layer.clone());
                 }
-                Holding::Bundles(bundles) => {
-                    for layer in bundles {
-                        places.push(told(Format::Bundle));
-                        layers.push(layer.clone());
-                    }
+                found.push(Untrusted {
+                    origin: piece.origin,
+                    bytes: Vec::new(),
+                    format: piece.format,
+                });
+                if found.len() > limits::EVIDENCE {
+                    let place = self.repository.to_string();
+                    return Err(StoreError::too_much_evidence(place));
                 }
             }
         }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::manifests::{Holding, holding, manifest_of, referrer_of};
+use super::manifests::{holding, manifest_of, referrer_of};
 use super::{AttestationStore, BoxFuture, Deposit, Format, StoreError, Stored, Subject, Untrusted};
 use crate::limits;
 use crate::source::layout::{Attached, Layout, Referring};
@@ -76,35 +76,39 @@ impl AttestationStore for Referrers {
             Ok(found)
         })
     }
+
+    /// Nothing: the list of a layout tells everything.
+    fn older<'a>(
+        &'a self,
+        _: &'a Subject,
+    ) -> BoxFuture<'a, Vec<Result<Vec<Untrusted>, StoreError>>> {
+        Box::pin(async { Vec::new() })
+    }
 }
 
 impl Referrers {
     fn read(&self, referring: &Referring, found: &mut Vec<Untrusted>) {
         let origin = self.layout.origin(&referring.descriptor.digest);
-        let mut told = |bytes, format| {
+        for piece in holding(referring, &origin) {
             // One more than the limit is enough to see that it was passed.
-            if found.len() <= limits::EVIDENCE {
-                found.push(Untrusted {
-                    origin: origin.clone(),
-                    bytes,
-                    format,
-                });
+            if found.len() > limits::EVIDENCE {
+                return;
             }
-        };
-        match holding(referring) {
-            Holding::Nothing => {}
-            Holding::Told(format) => told(Vec::new(), format),
-            Holding::Bundles(layers) => {
-                for layer in layers {
-                    match self.layout.read_blob(layer, limits::BUNDLE) {
-                        Ok(bytes) => told(bytes, Format::Bundle),
-                        Err(error) if error.is_unread() => {
-                            told(Vec::new(), Format::Unreadable(error.to_string()));
-                        }
-                        Err(error) => told(Vec::new(), Format::Malformed(error.to_string())),
+            let (mut bytes, mut format) = (Vec::new(), piece.format);
+            if let Some(layer) = piece.layer {
+                match self.layout.read_blob(layer, limits::BUNDLE) {
+                    Ok(read) => bytes = read,
+                    Err(error) if error.is_unread() => {
+                        format = Format::Unreadable(error.to_string());
                     }
+                    Err(error) => format = Format::Malformed(error.to_string()),
                 }
             }
+            found.push(Untrusted {
+                origin: piece.origin,
+                bytes,
+                format,
+            });
         }
     }
 }

@@ -38,6 +38,14 @@ impl AttestationStore for Sidecar {
     ) -> BoxFuture<'a, Result<Vec<Untrusted>, StoreError>> {
         Box::pin(async move { list(path_of(subject)?) })
     }
+
+    /// Nothing: cosign kept its older signatures in registries.
+    fn older<'a>(
+        &'a self,
+        _: &'a Subject,
+    ) -> BoxFuture<'a, Vec<Result<Vec<Untrusted>, StoreError>>> {
+        Box::pin(async { Vec::new() })
+    }
 }
 
 impl Sidecar {

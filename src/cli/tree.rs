@@ -90,6 +90,7 @@ impl Arguments {
             stage: Stage::Manual,
             now: context.now(),
             source_of_promotion: false,
+            everywhere: true,
         };
         let progress = output.bytes_bar("hashing");
         Ok(Some(block_on(verify::verify(&request, &progress))??))
@@ -146,6 +147,12 @@ fn details(branch: &Branch) -> Vec<String> {
     let mut lines = Vec::new();
     for held in &branch.holds {
         let mut words = Vec::new();
+        words.extend(
+            held.format
+                .filter(|format| *format == "unsigned")
+                .map(str::to_owned),
+        );
+        words.extend(held.reference.clone());
         words.extend(held.predicate_type.clone());
         words.extend(held.hint.as_ref().map(|hint| format!("key hint {hint}")));
         words.extend(held.keyid.as_ref().map(|keyid| format!("key id {keyid}")));

@@ -60,6 +60,7 @@ impl Arguments {
             stage: self.stage,
             now: self.at.unwrap_or_else(|| context.now()),
             source_of_promotion: false,
+            everywhere: false,
         };
         let progress = output.bytes_bar("hashing");
         let verdict = block_on(verify::verify(&request, &progress))??;

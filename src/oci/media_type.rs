@@ -45,6 +45,9 @@ pub const DSSE: &str = "application/vnd.dsse.envelope.v1+json";
 pub const SIMPLE_SIGNING: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 /// Artifact type of cosign 2's experimental OCI 1.1 signatures.
 pub const COSIGN_SIGNATURE: &str = "application/vnd.dev.cosign.artifact.sig.v1+json";
+/// An in-toto statement that nobody signed, as BuildKit writes them; as an
+/// artifact type also what cosign calls an attestation.
+pub const IN_TOTO: &str = "application/vnd.in-toto+json";
 /// Artifact type of a Notation signature.
 pub const NOTATION: &str = "application/vnd.cncf.notary.signature";
 
@@ -62,6 +65,18 @@ pub const MODEL_UNTESTED: &str = "org.cncf.model.file.mediatype.untested";
 pub const BUNDLE_CONTENT: &str = "dev.sigstore.bundle.content";
 /// Predicate type of the statement in a bundle referrer.
 pub const BUNDLE_PREDICATE: &str = "dev.sigstore.bundle.predicateType";
+/// Base64 of the signature over a simple-signing layer.
+pub const COSIGN_SIGNED: &str = "dev.cosignproject.cosign/signature";
+/// PEM of the certificate whose key made it, where it is not a known key.
+pub const COSIGN_CERTIFICATE: &str = "dev.sigstore.cosign/certificate";
+/// Predicate type of the statement in a layer of cosign's.
+pub const COSIGN_PREDICATE: &str = "predicateType";
+/// What a manifest in an index is to another one there (BuildKit).
+pub const BUILDKIT_KIND: &str = "vnd.docker.reference.type";
+/// Which one.
+pub const BUILDKIT_ABOUT: &str = "vnd.docker.reference.digest";
+/// [`BUILDKIT_KIND`] of a manifest that holds statements.
+pub const BUILDKIT_ATTESTATION: &str = "attestation-manifest";
 /// How the artifact was read when it was pushed: `file` or `directory`.
 pub const READ_AS: &str = "dev.obreia.read-as";
 

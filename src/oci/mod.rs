@@ -8,8 +8,10 @@ mod artifact;
 mod descriptor;
 mod document;
 mod error;
+mod legacy;
 pub mod media_type;
 mod referrer;
+mod simple_signing;
 #[cfg(test)]
 mod tests;
 
@@ -19,4 +21,6 @@ pub use artifact::{
 pub use descriptor::{Annotations, Descriptor, Platform};
 pub use document::{Document, Index, Manifest, platform};
 pub use error::OciError;
-pub use referrer::{Referrer, cosign_sign_statement, fallback_tag, legacy_tags, referrer};
+pub use legacy::{Legacy, LegacyList, LegacyPiece, append_legacy};
+pub use referrer::{Referrer, cosign_sign_statement, fallback_tag, referrer};
+pub use simple_signing::{SimpleSigning, SimpleSigningError};

@@ -101,13 +101,3 @@ pub fn fallback_tag(digest: &Digest) -> String {
     let hex: String = digest.hex().chars().take(64).collect();
     format!("{}-{hex}", digest.algorithm().name())
 }
-
-/// cosign's tags before referrers, and what lies under each.
-pub fn legacy_tags(digest: &Digest) -> [(String, &'static str); 3] {
-    let base = fallback_tag(digest);
-    [
-        (format!("{base}.sig"), "cosign-legacy signature"),
-        (format!("{base}.att"), "cosign-legacy attestation"),
-        (format!("{base}.sbom"), "cosign-legacy SBOM attachment"),
-    ]
-}

@@ -270,7 +270,7 @@ fn tags_of_a_digest() {
     let digest = sha256(b"");
     let tag = fallback_tag(&digest);
     assert_eq!(tag, format!("sha256-{}", digest.hex()));
-    assert_eq!(legacy_tags(&digest)[0].0, format!("{tag}.sig"));
+    assert_eq!(Legacy::Signature.tag(&digest), format!("{tag}.sig"));
     let long = Digest512::of();
     assert_eq!(fallback_tag(&long).len(), "sha512-".len() + 64);
 }

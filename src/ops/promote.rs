@@ -134,6 +134,7 @@ async fn verdict(
         stage: Stage::Promotion,
         now: request.now,
         source_of_promotion,
+        everywhere: false,
     };
     verify::verify(&request, progress).await
 }

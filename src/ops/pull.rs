@@ -102,11 +102,20 @@ pub async fn pull(
             Store::Layout(layout) => Box::new(Referrers::new(layout, clock)),
             Store::Registry(repository) => Box::new(OciReferrers::new(repository, clock)),
         };
-        let found = store.list(&subject).await?;
+        let mut found = store.list(&subject).await?;
+        for older in store.older(&subject).await {
+            match older {
+                Ok(more) => found.extend(more),
+                Err(error) => pulled.left.push(error.to_string()),
+            }
+        }
         let beside = subject_of(directory, &manifest, &files);
         for one in found {
             let kept = match one.format {
                 Format::Bundle => keep(&beside, &one.bytes, &digest).await,
+                other @ (Format::SimpleSigning { .. } | Format::Envelope | Format::Statement) => {
+                    Err(other.in_words().to_owned())
+                }
                 Format::Foreign(what) => Err(what),
                 Format::Malformed(why) | Format::Unreadable(why) => Err(why),
             };

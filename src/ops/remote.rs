@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::gather::{Gathered, Reading, image};
+use super::gather::{Further, Gathered, Reading, image};
 use super::tree::{self, Branch};
 use super::{Exit, Failure, SystemClock};
-use crate::attestations::OciReferrers;
-use crate::bundle::is_bundle_media_type;
+use crate::attestations::{OciReferrers, Subject};
 use crate::digest::Digest;
 use crate::limits;
 use crate::oci::{Descriptor, Document, artifact_files, media_type};
@@ -73,7 +72,12 @@ pub(super) async fn gather(
         // A digest leads to the same bytes for whoever fetches it again.
         mutable: !matches!(named.select, Select::Digest(_)),
     };
-    image::read(found, name, reading, policies, progress).await
+    let mut gathered = image::read(found, name, reading, policies, progress).await?;
+    if reading.bundles.is_empty() && reading.signature.is_none() {
+        let subject = Subject::Manifest(Box::new(resolved.descriptor.clone()));
+        gathered.further = Some(Further::new(Box::new(store), subject));
+    }
+    Ok(gathered)
 }
 
 /// What of an artifact is looked at: indexes in it, a configuration, packed
@@ -202,15 +206,24 @@ pub(super) async fn tree(
     Ok(tree::branch(&view, &closure))
 }
 
-/// Bundles, and configurations that name a platform.
+/// Evidence, and configurations that name a platform.
 fn small_blobs(closure: &Node) -> Vec<Descriptor> {
     let mut wanted: BTreeMap<Digest, Descriptor> = BTreeMap::new();
+    let mut bytes = 0_u64;
     closure.each(&mut |node| {
         for piece in &node.blobs {
             let kind = piece.descriptor.media_type.as_str();
             let config = [media_type::CONFIG, media_type::DOCKER_CONFIG].contains(&kind);
-            if (config || is_bundle_media_type(kind)) && wanted.len() < limits::EVIDENCE {
-                wanted.insert(piece.descriptor.digest, piece.descriptor.clone());
+            let limit = match tree::is_shown(kind) {
+                None if config => limits::MANIFEST,
+                None => continue,
+                Some(limit) => limit,
+            };
+            let blob = &piece.descriptor;
+            bytes = bytes.saturating_add(blob.size);
+            let few = wanted.len() < limits::EVIDENCE && bytes <= limits::EVIDENCE_BYTES;
+            if few && blob.size <= limit {
+                wanted.insert(blob.digest, blob.clone());
             }
         }
     });

@@ -3,21 +3,24 @@
 //! Nothing is verified here; a verdict that was reached elsewhere is shown
 //! beside each piece of evidence.
 
+mod held;
+
 use std::path::Path;
 
 use serde::Serialize;
 
+pub use held::is_shown;
+
 use super::remote::{self, Named};
 use super::{Exit, Failure};
 use crate::attestations::{AttestationStore, Format, Sidecar, Subject, Untrusted};
-use crate::bundle::{Bundle, Content, Material, is_bundle_media_type};
+use crate::bundle::is_bundle_media_type;
 use crate::digest::Digest;
 use crate::limits;
 use crate::oci::{Descriptor, Document, Manifest, artifact_files, media_type};
 use crate::reference::{ArtifactRef, Select};
 use crate::source::layout::{Layout, Node};
 use crate::source::registry::Registries;
-use crate::statement::Statement;
 use crate::verify::Verdict;
 
 /// Everything that hangs together: `obreia.tree/v1`.
@@ -78,9 +81,17 @@ pub struct Part {
     pub size: u64,
 }
 
-/// What a bundle says. Nothing of it is proved, but where `verified` stands.
+/// What a bundle, or another piece of evidence, says. Nothing of it is proved,
+/// but where `verified` stands.
 #[derive(Debug, Default, Serialize)]
 pub struct Held {
+    /// How it is packed, where that is not a bundle: `cosign-legacy`, `dsse`,
+    /// or `unsigned`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<&'static str>,
+    /// What the signer of a simple-signing payload calls the image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
     /// Predicate type of a statement.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub predicate_type: Option<String>,
@@ -165,7 +176,10 @@ fn evidence(one: &Untrusted, verdict: Option<&Verdict>) -> Branch {
         ..Branch::default()
     };
     match &one.format {
-        Format::Bundle => held(&mut branch, &one.bytes, &one.origin, verdict),
+        Format::Bundle => held::bundle(&mut branch, &one.bytes, &one.origin, verdict),
+        Format::SimpleSigning { .. } | Format::Envelope | Format::Statement => {
+            one.format.in_words().clone_into(&mut branch.what);
+        }
         Format::Foreign(what) => branch.what.clone_from(what),
         Format::Malformed(why) | Format::Unreadable(why) => {
             branch.unreadable = Some(why.clone());
@@ -221,7 +235,7 @@ pub(super) fn branch(view: &View<'_>, node: &Node) -> Branch {
     let mut branch = Branch {
         what: what(node),
         digest: Some(descriptor.digest),
-        name: [tag.map(str::to_owned), platform]
+        name: [tag.map(str::to_owned), platform, about(descriptor)]
             .into_iter()
             .flatten()
             .collect::<Vec<_>>()
@@ -233,18 +247,7 @@ pub(super) fn branch(view: &View<'_>, node: &Node) -> Branch {
     };
     if let Document::Manifest(manifest) = &node.document {
         branch.parts = parts(manifest);
-        for layer in &manifest.layers {
-            if !is_bundle_media_type(&layer.media_type) {
-                continue;
-            }
-            match (view.blob)(layer, limits::BUNDLE) {
-                Ok(json) => {
-                    let origin = (view.origin)(&descriptor.digest);
-                    held(&mut branch, &json, &origin, view.verdict);
-                }
-                Err(why) => branch.unreadable = Some(why),
-            }
-        }
+        held::layers(&mut branch, view, node, manifest);
     }
     let each = |nodes: &[Node]| nodes.iter().map(|n| self::branch(view, n)).collect();
     branch.children = each(&node.children);
@@ -261,7 +264,10 @@ pub(super) fn branch(view: &View<'_>, node: &Node) -> Branch {
 
 fn what(node: &Node) -> String {
     if let Some((_, what)) = node.legacy {
-        return what.to_owned();
+        return what.as_str().to_owned();
+    }
+    if is_buildkit(&node.descriptor) {
+        return "BuildKit attestation".to_owned();
     }
     let manifest = match &node.document {
         Document::Index(_) => return "image index".to_owned(),
@@ -285,6 +291,17 @@ fn what(node: &Node) -> String {
     }
 }
 
+/// Whether an entry of an index holds statements about another one there.
+fn is_buildkit(descriptor: &Descriptor) -> bool {
+    descriptor.annotation(media_type::BUILDKIT_KIND) == Some(media_type::BUILDKIT_ATTESTATION)
+}
+
+fn about(descriptor: &Descriptor) -> Option<String> {
+    let about = descriptor.annotation(media_type::BUILDKIT_ABOUT)?;
+    let about: String = about.chars().take(128).collect();
+    is_buildkit(descriptor).then(|| format!("about {about}"))
+}
+
 fn parts(manifest: &Manifest) -> Vec<Part> {
     if let Ok(Some(files)) = artifact_files(manifest) {
         return files
@@ -305,50 +322,4 @@ fn parts(manifest: &Manifest) -> Vec<Part> {
             size: descriptor.size,
         })
         .collect()
-}
-
-fn held(branch: &mut Branch, json: &[u8], origin: &str, verdict: Option<&Verdict>) {
-    let bundle = match Bundle::parse(json) {
-        Ok(bundle) => bundle,
-        Err(error) => {
-            branch.unreadable = Some(error.to_string());
-            return;
-        }
-    };
-    let mut held = Held::default();
-    if let Material::PublicKey { hint } = &bundle.material {
-        held.hint = Some(hint.clone()).filter(|h| !h.is_empty());
-    }
-    branch.what = match &bundle.content {
-        Content::Message { .. } => "signature".to_owned(),
-        Content::Envelope(envelope) => {
-            held.keyid = Some(envelope.keyid.clone()).filter(|k| !k.is_empty());
-            match Statement::parse(&envelope.payload) {
-                Ok(statement) => {
-                    let signs = [
-                        crate::statement::COSIGN_SIGN,
-                        crate::statement::MODEL_SIGNATURE,
-                    ];
-                    let is_signature = signs.contains(&statement.predicate_type.as_str());
-                    held.predicate_type = Some(statement.predicate_type);
-                    if is_signature {
-                        "signature"
-                    } else {
-                        "attestation"
-                    }
-                    .to_owned()
-                }
-                Err(error) => {
-                    branch.unreadable = Some(error.to_string());
-                    "attestation".to_owned()
-                }
-            }
-        }
-    };
-    let reports = verdict.into_iter().flat_map(|v| &v.evidence);
-    for report in reports.filter(|r| r.origin == origin) {
-        held.verified = Some(held.verified == Some(true) || report.verified);
-        held.signer = held.signer.take().or_else(|| report.signer.clone());
-    }
-    branch.holds.push(held);
 }

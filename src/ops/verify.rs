@@ -26,6 +26,8 @@ pub struct Request<'a> {
     /// Whether the artifact is read at the source of a promotion, where its
     /// binding to the destination does not exist yet.
     pub source_of_promotion: bool,
+    /// Whether to look everywhere, although what was found suffices.
+    pub everywhere: bool,
 }
 
 /// Reads the artifact and its evidence, and decides.
@@ -34,10 +36,30 @@ pub struct Request<'a> {
 /// Where the question cannot be put: an artifact that cannot be read, a policy
 /// that only warns at a stage where that stops nothing.
 pub async fn verify(request: &Request<'_>, progress: &dyn Progress) -> Result<Verdict, Failure> {
-    let gathered = gather::gather(&request.reading, request.policies, progress)
+    let mut gathered = gather::gather(&request.reading, request.policies, progress)
         .await
         .map_err(unasked)?;
-    decide(&gathered, request)
+    conclude(&mut gathered, request).await
+}
+
+/// Decides, and looks where older tools keep evidence unless what is at hand
+/// suffices: no further evidence can undo that, but where rules can test
+/// absence.
+///
+/// # Errors
+/// As [`verify`], for the policies.
+pub async fn conclude(gathered: &mut Gathered, request: &Request<'_>) -> Result<Verdict, Failure> {
+    if gathered.further.is_some() {
+        let mut policies = request.policies.iter();
+        if !request.everywhere && !policies.any(Policy::has_rules) {
+            let verdict = decide(gathered, request)?;
+            if verdict.outcome == Outcome::Allowed && !verdict.would_deny {
+                return Ok(verdict);
+            }
+        }
+        gathered.look_further().await;
+    }
+    decide(gathered, request)
 }
 
 /// What a registry does not let us look at is not decided.
@@ -135,6 +157,7 @@ fn seen_by<'a>(
     }
     Cow::Owned(Observed {
         identities: vec![gathered.artifact.identity],
+        manifest: gathered.observed.manifest,
         size: gathered.artifact.size,
         ..Observed::default()
     })

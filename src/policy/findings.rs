@@ -66,6 +66,7 @@ fn findings(document: &Document) -> Vec<Finding> {
             SignatureFormat::Bundle,
             SignatureFormat::Oms,
             SignatureFormat::Raw,
+            SignatureFormat::CosignLegacy,
         ];
         let formats = &clause.signatures.formats;
         if clause.signatures.threshold > 0 && !formats.iter().any(|f| readable.contains(f)) {
@@ -73,7 +74,7 @@ fn findings(document: &Document) -> Vec<Finding> {
                 Severity::Error,
                 "spec.signatures.formats",
                 format!(
-                    "clause {i}: this version reads none of the formats named; bundle, oms and raw are read"
+                    "clause {i}: this version reads none of the formats named; bundle, oms, raw and cosign-legacy are read"
                 ),
             );
         }

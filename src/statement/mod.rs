@@ -13,7 +13,8 @@ use crate::limits;
 
 /// `_type` of the statements that are written.
 pub const TYPE_V1: &str = "https://in-toto.io/Statement/v1";
-const TYPE_V01: &str = "https://in-toto.io/Statement/v0.1";
+/// `_type` of the statements before; written where older verifiers read.
+pub const TYPE_V01: &str = "https://in-toto.io/Statement/v0.1";
 
 /// Predicate type of cosign 3's image signatures.
 pub const COSIGN_SIGN: &str = "https://sigstore.dev/cosign/sign/v1";

@@ -6,6 +6,7 @@ use super::evidence::{Evidence, EvidenceBody, Observed};
 use super::facts::{AttestationFact, SignatureFact, SignatureFormat, SignerKey, Verified};
 use super::keys::{self, Candidate};
 use super::reason::{Reason, ReasonCode};
+use super::simple;
 use super::verdict::EvidenceReport;
 use crate::bundle::{Bundle, BundleError, Content, Material};
 use crate::crypto::{SignatureError, sha256};
@@ -16,7 +17,7 @@ use crate::statement::{self, Statement};
 use crate::trust::Authority;
 
 /// What to do about evidence that belongs elsewhere.
-const ANOTHER: &str =
+pub(super) const ANOTHER: &str =
     "it belongs to another artifact or another version of this one; get both from the same place";
 
 /// What became of all evidence under one policy's authorities.
@@ -34,7 +35,8 @@ pub struct Checked {
 ///
 /// For each piece, in this order, and the first that fails ends it:
 ///
-/// 1. it is read as a bundle (sizes, one signature, one content, one material);
+/// 1. it is read as what it calls itself: a bundle, an envelope, a payload of
+///    cosign's before bundles (sizes, one signature, one content, one material);
 /// 2. it is signed by a key, not by a certificate;
 /// 3. the key that its hint names, or where it names none every key, is one of
 ///    an authority's, and of a version that still verifies;
@@ -71,12 +73,12 @@ pub fn check(evidence: &[Evidence], artifact: &Observed<'_>, authorities: &[Auth
 }
 
 /// A piece that holds.
-struct Found {
-    key: Candidate,
-    what: What,
+pub(super) struct Found {
+    pub(super) key: Candidate,
+    pub(super) what: What,
 }
 
-enum What {
+pub(super) enum What {
     Signature {
         format: SignatureFormat,
         claims: Map<String, Value>,
@@ -124,7 +126,7 @@ impl Rejection {
         self
     }
 
-    fn by(mut self, key: &Candidate) -> Self {
+    pub(super) fn by(mut self, key: &Candidate) -> Self {
         self.signer = Some(key.label());
         self
     }
@@ -209,6 +211,21 @@ fn examine(
                 },
             })
         }
+        EvidenceBody::SimpleSigning(signed) => simple::check(signed, artifact, authorities),
+        EvidenceBody::Envelope(json) => {
+            let envelope = Envelope::parse(json).map_err(|error| {
+                Rejection::new("unreadable", ReasonCode::BundleMalformed, error.to_string())
+            })?;
+            // Its key id is a hint in nobody's form, and rules out no key.
+            let candidates = keys::candidates(authorities, "")?;
+            statement(
+                &candidates,
+                &envelope,
+                artifact,
+                SignatureFormat::CosignLegacy,
+            )
+        }
+        EvidenceBody::Statement(json) => Err(unsigned(json)),
         EvidenceBody::Foreign(what) => Err(Rejection::new(
             "unreadable",
             ReasonCode::FormatNotAllowed,
@@ -219,6 +236,24 @@ fn examine(
             ReasonCode::BundleMalformed,
             why.clone(),
         )),
+    }
+}
+
+/// What nobody signed proves nothing, whatever it says.
+fn unsigned(json: &[u8]) -> Rejection {
+    match Statement::parse(json) {
+        Ok(statement) => Rejection::new(
+            "attestation",
+            ReasonCode::FormatNotAllowed,
+            "an in-toto statement that nobody signed",
+        )
+        .hint("attest what it says with obreia attest, or have its builder sign it")
+        .of(&statement),
+        Err(error) => Rejection::new(
+            "attestation",
+            ReasonCode::StatementMalformed,
+            error.to_string(),
+        ),
     }
 }
 
@@ -280,7 +315,9 @@ fn bundle_content(
                 },
             })
         }
-        Content::Envelope(envelope) => statement(&candidates, envelope, artifact),
+        Content::Envelope(envelope) => {
+            statement(&candidates, envelope, artifact, SignatureFormat::Bundle)
+        }
     }
 }
 
@@ -357,7 +394,11 @@ fn needs_bytes(artifact: &Observed<'_>) -> Rejection {
     }
 }
 
-fn rejected(error: &SignatureError, candidate: &Candidate, signature: &[u8]) -> Rejection {
+pub(super) fn rejected(
+    error: &SignatureError,
+    candidate: &Candidate,
+    signature: &[u8],
+) -> Rejection {
     let scheme = candidate.key.scheme;
     let checked = format!("checked as {scheme} with {}", candidate.label());
     let (code, detail) = match error {
@@ -432,6 +473,7 @@ fn statement(
     candidates: &[Candidate],
     envelope: &Envelope,
     artifact: &Observed<'_>,
+    format: SignatureFormat,
 ) -> Result<Found, Rejection> {
     let key = envelope_signer(candidates, envelope)?;
     if envelope.payload_type != dsse::IN_TOTO {
@@ -497,7 +539,7 @@ fn statement(
     })?;
     let what = if statement.predicate_type == statement::COSIGN_SIGN {
         What::Signature {
-            format: SignatureFormat::Bundle,
+            format,
             claims,
             uncovered: artifact.never_covered(),
         }

@@ -24,6 +24,12 @@ pub enum EvidenceBody {
     Bundle(Vec<u8>),
     /// A bare signature over the artifact's bytes.
     Signature(Vec<u8>),
+    /// cosign's signature before bundles.
+    SimpleSigning(SimpleSigned),
+    /// The JSON of a DSSE envelope that is in no bundle.
+    Envelope(Vec<u8>),
+    /// An in-toto statement that nobody signed: told, and never believed.
+    Statement(Vec<u8>),
     /// Something that hangs on the artifact and is of a kind that this
     /// version lists but does not verify; the text names it.
     Foreign(String),
@@ -31,11 +37,25 @@ pub enum EvidenceBody {
     Malformed(String),
 }
 
+/// A simple-signing payload and what stands beside it.
+#[derive(Clone, Debug)]
+pub struct SimpleSigned {
+    /// The bytes that are signed.
+    pub payload: Vec<u8>,
+    /// Base64 of the signature.
+    pub signature: String,
+    /// Whether a certificate stands beside it.
+    pub certificate: bool,
+}
+
 /// The artifact as it was read and hashed.
 #[derive(Clone, Debug, Default)]
 pub struct Observed<'a> {
     /// Every digest known of it; a model directory's `dirHash` is one.
     pub identities: Vec<Identity>,
+    /// The digest of its manifest, where it has one: the only thing that
+    /// cosign's older signatures are about.
+    pub manifest: Option<Digest>,
     /// The bytes, where a scheme that cannot work on digests needs them.
     pub content: Option<Cow<'a, [u8]>>,
     /// Size in bytes.

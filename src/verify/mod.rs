@@ -7,11 +7,12 @@ mod keys;
 mod model;
 mod plan;
 mod reason;
+mod simple;
 mod stage;
 mod verdict;
 
 pub use check::{Checked, check};
-pub use evidence::{Evidence, EvidenceBody, Observed};
+pub use evidence::{Evidence, EvidenceBody, Observed, SimpleSigned};
 pub use facts::{
     ArtifactFact, ArtifactKind, AttestationFact, Facts, ModelFacts, ModelFile, SignatureFact,
     SignatureFormat, SignerKey, Verified,

@@ -49,19 +49,19 @@ pub fn plan(evidence: &[Evidence], authorities: &[&Authority]) -> Wants {
                     }
                 }
                 Ok(Content::Envelope(envelope)) => {
-                    // Only a signer that is trusted may say how files are cut:
-                    // anybody else's wish would cost, or crowd out the signer's.
-                    let manifest = Statement::parse(&envelope.payload)
-                        .ok()
-                        .filter(|_| is_signed(&envelope, authorities))
-                        .and_then(|s| ModelManifest::from_statement(&s).ok());
-                    if let Some(manifest) = manifest {
-                        wants.files = wants.files.and(manifest.request());
-                    }
+                    statement(&envelope, authorities, &mut wants);
                 }
                 Err(_) => {}
             },
-            EvidenceBody::Foreign(_) | EvidenceBody::Malformed(_) => {}
+            EvidenceBody::Envelope(json) => {
+                if let Ok(envelope) = Envelope::parse(json) {
+                    statement(&envelope, authorities, &mut wants);
+                }
+            }
+            EvidenceBody::SimpleSigning(_)
+            | EvidenceBody::Statement(_)
+            | EvidenceBody::Foreign(_)
+            | EvidenceBody::Malformed(_) => {}
         }
     }
     if message {
@@ -78,6 +78,18 @@ pub fn plan(evidence: &[Evidence], authorities: &[&Authority]) -> Wants {
         }
     }
     wants
+}
+
+fn statement(envelope: &Envelope, authorities: &[&Authority], wants: &mut Wants) {
+    // Only a signer that is trusted may say how files are cut: anybody else's
+    // wish would cost, or crowd out the signer's.
+    let manifest = Statement::parse(&envelope.payload)
+        .ok()
+        .filter(|_| is_signed(envelope, authorities))
+        .and_then(|s| ModelManifest::from_statement(&s).ok());
+    if let Some(manifest) = manifest {
+        wants.files = wants.files.clone().and(manifest.request());
+    }
 }
 
 fn is_signed(envelope: &Envelope, authorities: &[&Authority]) -> bool {

@@ -1,5 +1,6 @@
 //! Evidence: named by the user, or kept where `sign` and `attest` put it.
 
+use std::fmt;
 use std::path::Path;
 
 use super::Reading;
@@ -9,7 +10,7 @@ use crate::limits;
 use crate::ops::{Exit, Failure};
 use crate::policy::Policy;
 use crate::source::registry::Class;
-use crate::verify::{self, Evidence, EvidenceBody, Reason, ReasonCode, Wants};
+use crate::verify::{self, Evidence, EvidenceBody, Reason, ReasonCode, SimpleSigned, Wants};
 
 /// Evidence, the look-ups that failed, and what it asks to be read.
 pub(super) struct Found {
@@ -99,6 +100,40 @@ async fn kept(store: &dyn AttestationStore, subject: &Subject) -> (Vec<Evidence>
     }
 }
 
+/// Where evidence may lie that was not looked at yet.
+pub struct Further {
+    store: Box<dyn AttestationStore>,
+    subject: Subject,
+}
+
+impl fmt::Debug for Further {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Further({:?})", self.subject)
+    }
+}
+
+impl Further {
+    /// In `store`, what [`AttestationStore::older`] lists.
+    pub fn new(store: Box<dyn AttestationStore>, subject: Subject) -> Self {
+        Self { store, subject }
+    }
+
+    /// What is there, and the look-ups that failed.
+    pub(super) async fn look(&self) -> (Vec<Evidence>, Vec<Reason>) {
+        let (mut evidence, mut unanswered) = (Vec::new(), Vec::new());
+        for found in self.store.older(&self.subject).await {
+            match found.map(sort) {
+                Ok((more, unread)) => {
+                    evidence.extend(more);
+                    unanswered.extend(unread);
+                }
+                Err(error) => unanswered.push(failed(&error)),
+            }
+        }
+        (evidence, unanswered)
+    }
+}
+
 /// Evidence apart from what is there and could not be read: each of the latter
 /// is a look-up that failed, for nobody knows what it would have said.
 fn sort(found: Vec<Untrusted>) -> (Vec<Evidence>, Vec<Reason>) {
@@ -106,6 +141,16 @@ fn sort(found: Vec<Untrusted>) -> (Vec<Evidence>, Vec<Reason>) {
     for one in found {
         let body = match one.format {
             Format::Bundle => EvidenceBody::Bundle(one.bytes),
+            Format::SimpleSigning {
+                signature,
+                certificate,
+            } => EvidenceBody::SimpleSigning(SimpleSigned {
+                payload: one.bytes,
+                signature,
+                certificate,
+            }),
+            Format::Envelope => EvidenceBody::Envelope(one.bytes),
+            Format::Statement => EvidenceBody::Statement(one.bytes),
             Format::Foreign(what) => EvidenceBody::Foreign(what),
             Format::Malformed(why) => EvidenceBody::Malformed(why),
             Format::Unreadable(why) => {

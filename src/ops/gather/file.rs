@@ -85,6 +85,7 @@ pub(super) async fn gather(
         kinds,
         observed: Observed {
             identities,
+            manifest: None,
             content,
             size: Some(size),
             envelope_like: start.starts_with(dsse::PAE_START),
@@ -96,6 +97,7 @@ pub(super) async fn gather(
         image: None,
         mutable: staged.is_none() && !mount::is_read_only(path),
         staged,
+        further: None,
     })
 }
 
@@ -181,5 +183,6 @@ pub(super) fn digest_only(
         image: None,
         mutable: false,
         staged: None,
+        further: None,
     })
 }

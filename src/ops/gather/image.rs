@@ -122,6 +122,7 @@ pub(in crate::ops) async fn read(
         kinds,
         observed: Observed {
             identities,
+            manifest: Some(resolved.descriptor.digest),
             content: packed.content.map(Cow::Owned),
             size: packed.files.first().map(|f| f.size).or(size),
             envelope_like: packed.envelope_like,
@@ -133,6 +134,7 @@ pub(in crate::ops) async fn read(
         image: Some(image_facts(layout, resolved)?),
         mutable: found.mutable,
         staged: None,
+        further: None,
     })
 }
 

@@ -10,15 +10,19 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+pub use self::evidence::Further;
 use super::Failure;
 use super::remote::{self, Named};
+use crate::limits;
 use crate::policy::Policy;
 use crate::reference::{ArtifactRef, PathKind};
 use crate::source::registry::Registries;
 use crate::source::stage::Staged;
 use crate::source::tree::Symlinks;
 use crate::source::{Progress, SourceError};
-use crate::verify::{ArtifactFact, ArtifactKind, Evidence, ModelFacts, Observed, Reason};
+use crate::verify::{
+    ArtifactFact, ArtifactKind, Evidence, ModelFacts, Observed, Reason, ReasonCode,
+};
 
 /// How many bytes of a file are looked at to see whether it is an SBOM or an
 /// envelope's signed form.
@@ -66,6 +70,29 @@ pub struct Gathered {
     pub mutable: bool,
     /// The private copy, not in its place yet.
     pub staged: Option<Staged>,
+    /// Where else evidence may lie.
+    pub further: Option<Further>,
+}
+
+impl Gathered {
+    /// Looks where evidence may lie that was not looked at yet; once.
+    pub async fn look_further(&mut self) {
+        if let Some(further) = self.further.take() {
+            let (evidence, failed) = further.look().await;
+            self.evidence.extend(evidence);
+            self.failed.extend(failed);
+            if self.evidence.len() > limits::EVIDENCE {
+                let detail = format!(
+                    "{} has more than {} pieces of evidence, the rest was not looked at",
+                    self.artifact.name,
+                    limits::EVIDENCE
+                );
+                let reason = Reason::new(ReasonCode::LimitExceeded, detail);
+                self.failed
+                    .push(reason.hint("name the evidence with --bundle"));
+            }
+        }
+    }
 }
 
 /// Reads an artifact and everything that is kept about it.

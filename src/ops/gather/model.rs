@@ -68,6 +68,7 @@ pub(super) async fn gather(
         kinds: vec![ArtifactKind::Model],
         observed: Observed {
             identities: vec![identity],
+            manifest: None,
             content: None,
             size: Some(tree.size()),
             envelope_like: false,
@@ -79,6 +80,7 @@ pub(super) async fn gather(
         image: None,
         mutable: staged.is_none() && !tree.is_on_read_only_mounts(),
         staged,
+        further: None,
     })
 }
 

@@ -104,9 +104,10 @@ pub async fn guard(guard: &Guard<'_>, progress: &dyn Progress) -> Result<Done, F
             stage: Stage::Startup,
             now: guard.now,
             source_of_promotion: false,
+            everywhere: false,
         };
         let mut gathered = gather::gather(&request.reading, guard.policies, progress).await?;
-        let verdict = verify::decide(&gathered, &request)?;
+        let verdict = verify::conclude(&mut gathered, &request).await?;
         let staged = gathered.staged.take();
         if let Some(target) = local_path(target) {
             held.push((guarded(target, &gathered, &verdict), staged));

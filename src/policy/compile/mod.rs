@@ -159,6 +159,7 @@ impl Policy {
                         SignatureFormat::Bundle,
                         SignatureFormat::Oms,
                         SignatureFormat::Raw,
+                        SignatureFormat::CosignLegacy,
                     ],
                 },
                 attestations: Vec::new(),

@@ -9,7 +9,7 @@ use crate::policy::compile::Policy;
 use crate::policy::document::Binding;
 use crate::statement::predicate::VSA;
 use crate::time::Timestamp;
-use crate::verify::{AttestationFact, Reason, ReasonCode};
+use crate::verify::{AttestationFact, Reason, ReasonCode, SignatureFormat};
 
 /// Looks for one piece of evidence that names all that the binding names.
 ///
@@ -20,7 +20,14 @@ pub(super) fn check(policy: &Policy, binding: &Binding, facts: &View<'_>, findin
     let speaks = |authority: &String| binding.from.contains(authority);
     let timed = |signed_at: Option<Timestamp>| !policy.signed_time() || signed_at.is_some();
     let mut seen = Vec::new();
-    for signature in facts.signatures.iter().filter(|s| speaks(&s.authority)) {
+    // cosign's older signatures count for nothing where they are not named.
+    let named = |format: SignatureFormat| {
+        let mut clauses = policy.clauses().iter();
+        format != SignatureFormat::CosignLegacy
+            || clauses.any(|clause| clause.signatures.formats.contains(&format))
+    };
+    let theirs = facts.signatures.iter().filter(|s| speaks(&s.authority));
+    for signature in theirs.filter(|s| named(s.format)) {
         if !timed(signature.signed_at) {
             seen.push(untimed(&signature.origin, &signature.key.path).detail);
             continue;

@@ -6,7 +6,7 @@ use super::walk::{Walk, WalkError, Want};
 use super::{Layout, LayoutError, Resolved};
 use crate::digest::Digest;
 use crate::limits;
-use crate::oci::{Descriptor, Document};
+use crate::oci::{Descriptor, Document, Legacy};
 
 /// What a blob is to the manifest that names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,7 +41,7 @@ pub struct Node {
     /// The manifest or index.
     pub document: Document,
     /// cosign's tag and what lies under it, where that led here.
-    pub legacy: Option<(String, &'static str)>,
+    pub legacy: Option<(String, Legacy)>,
     /// Configuration and layers; an index has none.
     pub blobs: Vec<Piece>,
     /// What an index lists.

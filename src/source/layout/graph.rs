@@ -10,7 +10,7 @@ use super::open::is_referrers_tag;
 use super::{Layout, LayoutError};
 use crate::digest::Digest;
 use crate::limits;
-use crate::oci::{Descriptor, Document, Index, fallback_tag, legacy_tags, media_type};
+use crate::oci::{Descriptor, Document, Index, Legacy, fallback_tag, media_type};
 
 /// Something that is about a manifest, or says so.
 #[derive(Clone, Debug)]
@@ -21,7 +21,7 @@ pub struct Referring {
     /// something else than the list that led to it says.
     pub document: Result<Document, Trouble>,
     /// The tag that led to it, where cosign put it under one before referrers.
-    pub legacy: Option<(String, &'static str)>,
+    pub legacy: Option<(String, Legacy)>,
 }
 
 /// Why there is no manifest where one is listed.
@@ -148,15 +148,16 @@ impl Graph<'_> {
                 legacy: None,
             });
         }
-        for (tag, what) in legacy_tags(subject) {
+        for what in Legacy::ALL {
+            let tag = what.tag(subject);
             for descriptor in self.tagged(&tag) {
                 self.enough(&found)?;
                 found.push(self.legacy(descriptor, tag.clone(), what));
             }
         }
         for (kind, what) in [
-            ("dev.cosignproject.cosign/sigs", "cosign-legacy signature"),
-            ("dev.cosignproject.cosign/atts", "cosign-legacy attestation"),
+            ("dev.cosignproject.cosign/sigs", Legacy::Signature),
+            ("dev.cosignproject.cosign/atts", Legacy::Attestation),
         ] {
             // `cosign save` writes one image per layout, so these are about it.
             let about_it = |d: &&Descriptor| is_cosigns(d) && d.digest == *subject;
@@ -233,7 +234,7 @@ impl Graph<'_> {
         }
     }
 
-    fn legacy(&self, at: &Descriptor, tag: String, what: &'static str) -> Referring {
+    fn legacy(&self, at: &Descriptor, tag: String, what: Legacy) -> Referring {
         Referring {
             descriptor: at.clone(),
             document: self

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::bundle::{Bundle, Content};
 use crate::crypto::sha256;
-use crate::oci::{Referrer, fallback_tag, media_type, referrer};
+use crate::oci::{Legacy, Referrer, fallback_tag, media_type, referrer};
 use crate::reference::Select;
 use crate::time::Timestamp;
 

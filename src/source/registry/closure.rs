@@ -1,10 +1,13 @@
 //! Everything that belongs to an image in a registry.
 
+use tokio::task::JoinSet;
+
 use super::fault::bounded;
+use super::referrers::collected;
 use super::{Class, RegistryFault, Repository};
 use crate::digest::Digest;
 use crate::limits;
-use crate::oci::{Descriptor, Document, legacy_tags};
+use crate::oci::{Descriptor, Document, Legacy};
 use crate::source::layout::{Node, Referring, Resolved, Trouble, Walk, WalkError, Want};
 
 impl Repository {
@@ -72,23 +75,45 @@ impl Repository {
     /// Where that could not be looked up.
     pub async fn legacy(&self, subject: &Digest) -> Result<Vec<Referring>, RegistryFault> {
         let mut found = Vec::new();
-        for (tag, what) in legacy_tags(subject) {
-            match self.get(&tag, None).await {
-                Ok(got) => found.push(Referring {
-                    descriptor: got.resolved.descriptor,
-                    document: Ok(got.resolved.document),
-                    legacy: Some((tag, what)),
-                }),
-                Err(RegistryFault::NotFound { .. }) => {}
+        let lying = self.legacy_of(subject, &Legacy::ALL).await;
+        for (what, lying) in Legacy::ALL.into_iter().zip(lying) {
+            match lying {
+                Ok(one) => found.extend(one),
                 Err(fault @ RegistryFault::Malformed { .. }) => found.push(Referring {
                     descriptor: Descriptor::of("", &[]),
                     document: Err(trouble(&fault)),
-                    legacy: Some((tag, what)),
+                    legacy: Some((what.tag(subject), what)),
                 }),
                 Err(fault) => return Err(fault),
             }
         }
         Ok(found)
+    }
+
+    /// The same for some of them, asked for at once; each may be absent, and
+    /// each look-up may fail by itself.
+    pub async fn legacy_of(
+        &self,
+        subject: &Digest,
+        kinds: &[Legacy],
+    ) -> Vec<Result<Option<Referring>, RegistryFault>> {
+        let mut under_way = JoinSet::new();
+        for (place, what) in kinds.iter().enumerate() {
+            let (repository, tag, what) = (self.clone(), what.tag(subject), *what);
+            under_way.spawn(async move {
+                let found = match repository.get(&tag, None).await {
+                    Ok(got) => Ok(Some(Referring {
+                        descriptor: got.resolved.descriptor,
+                        document: Ok(got.resolved.document),
+                        legacy: Some((tag, what)),
+                    })),
+                    Err(RegistryFault::NotFound { .. }) => Ok(None),
+                    Err(fault) => Err(fault),
+                };
+                (place, found)
+            });
+        }
+        collected(under_way, kinds.len()).await
     }
 
     pub(crate) fn too_many(&self, subject: &Digest) -> RegistryFault {

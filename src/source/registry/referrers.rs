@@ -132,7 +132,7 @@ impl Repository {
     }
 }
 
-async fn collected<T: 'static>(
+pub(super) async fn collected<T: 'static>(
     mut under_way: JoinSet<(usize, Result<T, RegistryFault>)>,
     count: usize,
 ) -> Vec<Result<T, RegistryFault>> {

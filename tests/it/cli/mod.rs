@@ -13,6 +13,7 @@ mod limits;
 mod models;
 mod modes;
 mod names;
+mod older;
 mod passphrase;
 mod policies;
 mod privileges;

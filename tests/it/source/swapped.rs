@@ -104,6 +104,7 @@ fn verify_as(
         stage: Stage::Manual,
         now: Timestamp::from_secs(1_795_000_000),
         source_of_promotion: false,
+        everywhere: false,
     };
     block_on(verify::verify(&request, progress))
 }

@@ -257,7 +257,7 @@ fn cosigns_older_tags_are_listed_by_name() {
         .referrers(&image.digest)
         .unwrap();
     assert_eq!(found.len(), 1);
-    assert_eq!(found[0].legacy, Some((tag, "cosign-legacy signature")));
+    assert_eq!(found[0].legacy, Some((tag, Legacy::Signature)));
     // Such a tag is none of the user's.
     let default = place.layout.resolve(&Select::Default).unwrap();
     assert_eq!(default.descriptor.digest, image.digest);
