@@ -5,6 +5,7 @@ use clap::Args;
 use super::select::{self, Reading};
 use super::signing::SigningKey;
 use super::{Context, Output, block_on};
+use crate::ops::older::Formats;
 use crate::ops::{Exit, Failure, attest};
 
 /// `obreia attest ARTIFACT`
@@ -34,6 +35,14 @@ pub struct Arguments {
     /// Replace a bundle that is there
     #[arg(long)]
     force: bool,
+    /// What to write: bundle, or bundle,cosign-legacy for an image in a registry
+    #[arg(
+        long,
+        value_name = "FORMATS",
+        value_delimiter = ',',
+        default_value = "bundle"
+    )]
+    format: Vec<String>,
 }
 
 impl Arguments {
@@ -43,6 +52,7 @@ impl Arguments {
     /// Where nothing was attested.
     pub fn run(self, context: &Context, output: &mut Output) -> Result<Exit, Failure> {
         let artifact = select::artifact(&self.artifact)?;
+        let formats = Formats::parse(&self.format, &artifact, self.output.as_deref())?;
         let registries = context.registries_of(&artifact)?;
         let request = attest::Request {
             artifact: &artifact,
@@ -52,6 +62,7 @@ impl Arguments {
             output: self.output.as_deref(),
             force: self.force,
             registries: &registries,
+            formats,
         };
         let progress = output.bytes_bar("hashing");
         let attested = block_on(async {
@@ -66,6 +77,9 @@ impl Arguments {
             "attested {} of {} by {}\n  bundle {}",
             attested.predicate_type, attested.identity, attested.key, attested.bundle
         ))?;
+        if let Some(older) = &attested.cosign_legacy {
+            output.info(&format!("  cosign-legacy {}", older.tag))?;
+        }
         Ok(Exit::Done)
     }
 }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::select::{self, Reading};
 use super::signing::SigningKey;
 use super::{Context, Output, block_on};
+use crate::ops::older::Formats;
 use crate::ops::{Exit, Failure, sign};
 
 /// `obreia sign ARTIFACT`
@@ -16,6 +17,7 @@ obreia sign model/ --key kms://model-sign/prod/acme/fraud\n  \
 obreia sign app.bin --key cosign.key\n  \
 obreia sign oci-layout:store:v1 --key kms://image-sign/prod/web --recursive\n  \
 obreia sign registry.example/web@sha256:2c26… --key kms://image-sign/prod/web\n  \
+obreia sign registry.example/web:v1 --key signer.pem --format bundle,cosign-legacy\n  \
 obreia sign model/ --key signer.pem -a stage=prod -a repository=acme/fraud\n\n\
 The bundle goes to FILE.sigstore.json, DIR/model.sig, or hangs on the image.")]
 pub struct Arguments {
@@ -40,7 +42,7 @@ pub struct Arguments {
     /// Sign a model's files in shards of that many bytes
     #[arg(long, value_name = "BYTES")]
     shard_size: Option<NonZeroU64>,
-    /// What to write: bundle
+    /// What to write: bundle, or bundle,cosign-legacy for an image in a registry
     #[arg(
         long,
         value_name = "FORMATS",
@@ -63,14 +65,8 @@ impl Arguments {
     /// # Errors
     /// Where nothing was signed.
     pub fn run(self, context: &Context, output: &mut Output) -> Result<Exit, Failure> {
-        if let Some(other) = self.format.iter().find(|f| *f != "bundle") {
-            return Err(Failure::new(
-                Exit::Usage,
-                format!("--format {other} cannot be written by this version"),
-            )
-            .hint("use --format bundle; docs/gaps.md says what is missing"));
-        }
         let artifact = select::artifact(&self.artifact)?;
+        let formats = Formats::parse(&self.format, &artifact, self.output.as_deref())?;
         let registries = context.registries_of(&artifact)?;
         let mut annotations = Map::new();
         for (key, value) in self.annotations {
@@ -95,6 +91,7 @@ impl Arguments {
             output: self.output.as_deref(),
             force: self.force,
             registries: &registries,
+            formats,
         };
         let progress = output.bytes_bar("hashing");
         let signed = block_on(async {
@@ -102,7 +99,12 @@ impl Arguments {
             sign::sign(&request, &key, &SigningKey::caller(), &progress).await
         })??;
         drop(progress);
-        if signed.iter().any(|one| one.cas == Some("best-effort")) {
+        let older = |one: &sign::SignedArtifact| one.cosign_legacy.as_ref().map(|older| older.cas);
+        let best = Some("best-effort");
+        if signed
+            .iter()
+            .any(|one| one.cas == best || older(one) == best)
+        {
             output.info("the registry keeps no list of referrers: another who attaches at the same moment may be lost (cas: best-effort)")?;
         }
         for warning in signed.iter().flat_map(|s| &s.warnings) {
@@ -125,6 +127,9 @@ impl Arguments {
                 one.scheme,
                 one.bundle
             ))?;
+            if let Some(older) = &one.cosign_legacy {
+                output.info(&format!("  cosign-legacy {}", older.tag))?;
+            }
         }
         Ok(Exit::Done)
     }

@@ -50,6 +50,11 @@ impl Scheme {
         )
     }
 
+    /// Whether a key signs the same message the same way each time.
+    pub const fn is_deterministic(self) -> bool {
+        matches!(self, Self::Ed25519 | Self::RsaPkcs1(_))
+    }
+
     /// Verifies `signature` over `message`.
     ///
     /// # Errors

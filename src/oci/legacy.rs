@@ -74,6 +74,12 @@ impl LegacyPiece {
         }
     }
 
+    /// The signature that such an annotation holds, where it is one.
+    pub fn signature_of(annotation: &str) -> Option<Vec<u8>> {
+        let signature = STANDARD.decode(annotation).ok();
+        signature.filter(|signature| !signature.is_empty())
+    }
+
     /// An envelope that holds a statement of that type.
     pub fn attestation(envelope: &Envelope, predicate_type: &str) -> Self {
         let bytes = dsse::Wire::from(envelope).to_json();

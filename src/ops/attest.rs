@@ -6,7 +6,9 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::gather::{self, Reading};
-use super::{Exit, Failure, SystemClock, sign};
+use super::older::{self, Formats, Older};
+use super::sign::{self, Both};
+use super::{Exit, Failure, SystemClock};
 use crate::attestations::{OciReferrers, Referrers};
 use crate::canon;
 use crate::custody::Caller;
@@ -39,6 +41,8 @@ pub struct Request<'a> {
     pub force: bool,
     /// How registries are reached.
     pub registries: &'a Registries,
+    /// In which formats it is written.
+    pub formats: Formats,
 }
 
 /// What was attested: `obreia.attested/v1`.
@@ -51,6 +55,9 @@ pub struct Attested {
     pub predicate_type: String,
     /// Where the bundle is.
     pub bundle: String,
+    /// What lies under cosign's older tag beside it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cosign_legacy: Option<Older>,
     /// The key, by its name.
     pub key: String,
 }
@@ -92,6 +99,13 @@ pub async fn attest(
         predicate,
     );
     let bundle = sign::sign_statement(statement.to_json(), key, caller).await?;
+    let mut older = None;
+    let both = |bundle| Both {
+        bundle,
+        older: None,
+        output: request.output,
+        force: request.force,
+    };
     let stored = match request.artifact {
         ArtifactRef::Path { path, .. } => {
             sign::keep_beside(Path::new(path), &bundle, request.output, request.force).await?
@@ -107,7 +121,8 @@ pub async fn attest(
                 .hint("name it by digest"));
             }
             let store = Referrers::new(layout, Arc::new(SystemClock));
-            sign::keep_attached(&store, subject, &bundle, request.output, request.force).await?
+            let kept = both(bundle).keep(&store, subject, key, &mut false).await?;
+            kept.0
         }
         ArtifactRef::Registry {
             host, repository, ..
@@ -121,8 +136,16 @@ pub async fn attest(
                 .resolve(&Select::Digest(digest))
                 .await?
                 .descriptor;
-            let store = OciReferrers::new(repository, Arc::new(SystemClock));
-            sign::keep_attached(&store, subject, &bundle, request.output, request.force).await?
+            let mut both = both(bundle);
+            if request.formats.cosign_legacy {
+                let piece =
+                    older::attestation(&repository, &identity, &statement, key, caller).await?;
+                both.older = Some((&repository, piece));
+            }
+            let store = OciReferrers::new(repository.clone(), Arc::new(SystemClock));
+            let kept = both.keep(&store, subject, key, &mut false).await?;
+            older = kept.1;
+            kept.0
         }
         ArtifactRef::Digest(_) => match request.output {
             Some(_) => {
@@ -142,6 +165,7 @@ pub async fn attest(
         identity,
         predicate_type: predicate_type.uri().to_owned(),
         bundle: stored.origin,
+        cosign_legacy: older,
         key: key.info().to_string(),
     })
 }

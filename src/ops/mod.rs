@@ -20,6 +20,8 @@ pub mod key;
 mod key_failure;
 pub mod keyring;
 #[cfg(feature = "sign")]
+pub mod older;
+#[cfg(feature = "sign")]
 pub mod plugin;
 pub mod policies;
 #[cfg(feature = "sign")]

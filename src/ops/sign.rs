@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::gather::SNIFFED;
+use super::older::{self, Formats, Older};
 use super::remote::{self, Named};
 use super::{Exit, Failure, SystemClock};
 use crate::attestations::{
@@ -24,12 +25,12 @@ use crate::model::files::{HashRequest, HashedFile};
 use crate::model::ignore::IgnoreRules;
 use crate::model::manifest::{Method, ModelManifest};
 use crate::model::{files, oms};
-use crate::oci::{Descriptor, cosign_sign_statement};
+use crate::oci::{Descriptor, LegacyPiece, SimpleSigning, cosign_sign_statement};
 use crate::reference::{ArtifactRef, PathKind, Select};
 use crate::sbom;
 use crate::source::file::RegularFile;
 use crate::source::layout::Layout;
-use crate::source::registry::Registries;
+use crate::source::registry::{Registries, Repository};
 use crate::source::tree::{Symlinks, Tree, TreeOptions, place_inside};
 use crate::source::{Progress, SourceError};
 use crate::statement::{self, Statement};
@@ -58,6 +59,8 @@ pub struct Request<'a> {
     pub force: bool,
     /// How registries are reached.
     pub registries: &'a Registries,
+    /// In which formats it is written.
+    pub formats: Formats,
 }
 
 /// What was signed: one entry of `obreia.signed/v1`.
@@ -75,6 +78,9 @@ pub struct SignedArtifact {
     /// `registry`, `exact` or `best-effort`; in a registry only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cas: Option<&'static str>,
+    /// What lies under cosign's older tag beside it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cosign_legacy: Option<Older>,
     /// The key, by its name.
     pub key: String,
     /// The scheme.
@@ -150,6 +156,7 @@ impl Signing<'_> {
         let mut file = RegularFile::open(path)?;
         let start = file.start(SNIFFED)?;
         refuse_envelope(&file, &start)?;
+        refuse_payload(&file)?;
         let kind = match self.request.kind {
             Some(kind) => kind,
             None if sbom::looks_like_one(&start) => ArtifactKind::Sbom,
@@ -246,7 +253,7 @@ impl Signing<'_> {
             subjects.extend(layout.children(&resolved.document)?);
         }
         let store = Referrers::new(layout, Arc::new(SystemClock));
-        self.manifests(&store, subjects).await
+        self.manifests(&store, subjects, None).await
     }
 
     async fn in_registry(&self, named: Named<'_>) -> Result<Vec<SignedArtifact>, Failure> {
@@ -256,28 +263,48 @@ impl Signing<'_> {
         if self.request.recursive {
             subjects.extend(remote::children(&repository, &resolved).await?);
         }
-        let store = OciReferrers::new(repository, Arc::new(SystemClock));
-        self.manifests(&store, subjects).await
+        let store = OciReferrers::new(repository.clone(), Arc::new(SystemClock));
+        let older = Some(&repository).filter(|_| self.request.formats.cosign_legacy);
+        self.manifests(&store, subjects, older).await
     }
 
-    /// Signs all of them before the first signature is stored.
+    /// Signs all of them, in every format, before the first signature is
+    /// stored; under cosign's older tags where a repository is given for them.
     async fn manifests(
         &self,
         store: &dyn AttestationStore,
         subjects: Vec<Descriptor>,
+        older: Option<&Repository>,
     ) -> Result<Vec<SignedArtifact>, Failure> {
         let mut signed = Vec::with_capacity(subjects.len());
         for subject in subjects {
-            let annotations = self.request.annotations.clone();
-            let statement = cosign_sign_statement(subject.digest, annotations);
-            signed.push((self.statement(&statement).await?, subject));
+            let (digest, annotations) = (subject.digest, self.request.annotations.clone());
+            let piece = match older {
+                Some(repository) => {
+                    let notes = annotations.clone();
+                    let piece =
+                        older::signature(repository, digest, notes, self.key, self.caller).await?;
+                    Some((repository, piece))
+                }
+                None => None,
+            };
+            let statement = cosign_sign_statement(digest, annotations);
+            signed.push((self.statement(&statement).await?, piece, subject));
         }
         let mut reports = Vec::with_capacity(signed.len());
-        for (bundle, subject) in signed {
+        let mut begun = false;
+        for (bundle, piece, subject) in signed {
+            let both = Both {
+                bundle,
+                older: piece,
+                output: self.request.output,
+                force: self.request.force,
+            };
             let identity = Identity::Content(subject.digest);
-            let (output, force) = (self.request.output, self.request.force);
-            let stored = keep_attached(store, subject, &bundle, output, force).await?;
-            reports.push(self.report(ArtifactKind::Image, identity, stored));
+            let (stored, older) = both.keep(store, subject, self.key, &mut begun).await?;
+            let mut report = self.report(ArtifactKind::Image, identity, stored);
+            report.cosign_legacy = older;
+            reports.push(report);
         }
         Ok(reports)
     }
@@ -312,6 +339,7 @@ impl Signing<'_> {
             bundle: stored.origin,
             existed: stored.existed,
             cas: stored.cas,
+            cosign_legacy: None,
             key: self.key.info().to_string(),
             scheme: self.key.scheme().to_string(),
             warnings: Vec::new(),
@@ -360,22 +388,78 @@ pub(super) async fn keep_beside(
     }
 }
 
-/// Attaches a bundle to a manifest, or writes it where `output` says.
-pub(super) async fn keep_attached(
+/// What was signed about a manifest, in every format, and where it goes.
+pub(super) struct Both<'a> {
+    pub(super) bundle: Bundle,
+    /// Under cosign's older tag of that repository.
+    pub(super) older: Option<(&'a Repository, LegacyPiece)>,
+    /// Where the bundle is written instead of being attached.
+    pub(super) output: Option<&'a Path>,
+    pub(super) force: bool,
+}
+
+impl Both<'_> {
+    /// Stores all of it. `begun` tells whether anything was stored before, here
+    /// or for another manifest: then what fails leaves a part.
+    pub(super) async fn keep(
+        self,
+        store: &dyn AttestationStore,
+        subject: Descriptor,
+        key: &Key,
+        begun: &mut bool,
+    ) -> Result<(Stored, Option<Older>), Failure> {
+        let part = |failure: Failure, begun| match begun {
+            true => older::in_part(failure),
+            false => failure,
+        };
+        let at = Subject::Manifest(Box::new(subject.clone()));
+        let stored = match self.output {
+            Some(output) => write_to(output, &self.bundle.to_json(), self.force),
+            None => attach(store, &at, &self.bundle, key).await,
+        };
+        let stored = stored.map_err(|failure| part(failure, *begun))?;
+        *begun |= !stored.existed;
+        let older = match &self.older {
+            Some((repository, piece)) => {
+                let kept = older::keep(repository, &subject, piece, key).await;
+                let kept = kept.map_err(|failure| part(failure, *begun))?;
+                *begun |= !kept.existed;
+                Some(kept)
+            }
+            None => None,
+        };
+        Ok((stored, older))
+    }
+}
+
+/// Attaches a bundle to a manifest, unless one hangs there that says the same
+/// and is by the same key: signatures of most schemes differ each time.
+async fn attach(
     store: &dyn AttestationStore,
-    subject: Descriptor,
+    subject: &Subject,
     bundle: &Bundle,
-    output: Option<&Path>,
-    force: bool,
+    key: &Key,
 ) -> Result<Stored, Failure> {
-    let json = bundle.to_json();
-    match output {
-        Some(output) => write_to(output, &json, force),
-        None => {
-            let subject = Subject::Manifest(Box::new(subject));
-            Ok(store.put(&subject, Deposit::new(&json)).await?)
+    if let Content::Envelope(own) = &bundle.content
+        && !key.scheme().is_deterministic()
+    {
+        let there = store.list(subject).await?.into_iter().find(|one| {
+            let known = Bundle::parse(&one.bytes).map(|bundle| bundle.content);
+            matches!(known, Ok(Content::Envelope(known))
+                if known.payload_type == own.payload_type
+                    && known.payload == own.payload
+                    && older::is_by(key, &known.pae(), &known.signature))
+        });
+        if let Some(there) = there {
+            return Ok(Stored {
+                origin: there.origin,
+                existed: true,
+                cas: None,
+            });
         }
     }
+    let json = bundle.to_json();
+    Ok(store.put(subject, Deposit::new(&json)).await?)
 }
 
 fn write_to(output: &Path, json: &[u8], force: bool) -> Result<Stored, Failure> {
@@ -414,6 +498,25 @@ fn refuse_envelope(file: &RegularFile, start: &[u8]) -> Result<(), Failure> {
         .hint("sign an archive of it, or attest what the envelope says with obreia attest"));
     }
     Ok(())
+}
+
+/// A file that is cosign's payload about an image would get the signature of
+/// that image.
+fn refuse_payload(file: &RegularFile) -> Result<(), Failure> {
+    // One byte more than a payload may have, so that a larger file is none.
+    let most = usize::try_from(limits::SIMPLE_SIGNING).unwrap_or(usize::MAX);
+    match SimpleSigning::parse(&file.start(most.saturating_add(1))?) {
+        Err(_) => Ok(()),
+        Ok(payload) => Err(Failure::new(
+            Exit::Usage,
+            format!(
+                "{} is a payload of cosign's about {}; signing it would sign that image",
+                file.path().display(),
+                payload.digest
+            ),
+        )
+        .hint("sign the image itself, or an archive of the file")),
+    }
 }
 
 /// An SBOM is signed only where it keeps to its specification: whoever reads

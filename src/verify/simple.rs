@@ -1,14 +1,11 @@
 //! cosign's signatures before bundles.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
 use super::check::{ANOTHER, Found, Rejection, What, rejected};
 use super::evidence::{Observed, SimpleSigned};
 use super::facts::SignatureFormat;
 use super::keys;
 use super::reason::ReasonCode;
-use crate::oci::SimpleSigning;
+use crate::oci::{LegacyPiece, SimpleSigning};
 use crate::trust::Authority;
 
 /// In this order, and the first that fails ends it:
@@ -26,10 +23,7 @@ pub(super) fn check(
     authorities: &[Authority],
 ) -> Result<Found, Rejection> {
     let malformed = |why: String| Rejection::new("signature", ReasonCode::BundleMalformed, why);
-    let signature = STANDARD
-        .decode(&signed.signature)
-        .ok()
-        .filter(|signature| !signature.is_empty())
+    let signature = LegacyPiece::signature_of(&signed.signature)
         .ok_or_else(|| malformed("the annotation with the signature is not base64".to_owned()))?;
     let payload =
         SimpleSigning::parse(&signed.payload).map_err(|error| malformed(error.to_string()))?;

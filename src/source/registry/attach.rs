@@ -9,7 +9,7 @@ use crate::limits;
 use crate::oci::{Descriptor, Index, Referrer, fallback_tag, media_type};
 
 /// How often the fallback list is written when others write it too.
-const ROUNDS: u32 = 10;
+pub(super) const ROUNDS: u32 = 10;
 /// An `ETag` that nothing has.
 const NEVER: &str = "\"sha256:0000000000000000000000000000000000000000000000000000000000000000\"";
 
@@ -172,7 +172,11 @@ impl Repository {
     }
 
     /// The same for what hangs there already.
-    async fn cas_of(&self, there: &Descriptor) -> Result<Cas, RegistryFault> {
+    pub(super) async fn cas_of(&self, there: &Descriptor) -> Result<Cas, RegistryFault> {
+        let known = *self.host.cas.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known {
+            return Ok(if known { Cas::Exact } else { Cas::BestEffort });
+        }
         let (_, bytes) = self.document(there).await?;
         Ok(self.cas(there, &bytes).await)
     }
@@ -238,7 +242,7 @@ fn bounded(
     Ok(bytes)
 }
 
-async fn pause(round: u32) {
+pub(super) async fn pause(round: u32) {
     let most = 40 << round.min(5);
     tokio::time::sleep(Duration::from_millis(fastrand::u64(most / 4..most))).await;
 }

@@ -21,6 +21,8 @@ mod download;
 #[cfg(feature = "sign")]
 mod host;
 #[cfg(feature = "sign")]
+mod legacy;
+#[cfg(feature = "sign")]
 mod manifest;
 #[cfg(feature = "sign")]
 mod reach;
@@ -42,6 +44,8 @@ pub use attach::{Attached, Cas};
 #[cfg(feature = "sign")]
 pub use download::Download;
 pub use fault::{Asked, Class, RegistryFault, Said};
+#[cfg(feature = "sign")]
+pub use legacy::{Appended, IsOurs};
 #[cfg(feature = "sign")]
 pub use manifest::Put;
 #[cfg(feature = "sign")]

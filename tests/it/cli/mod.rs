@@ -14,6 +14,7 @@ mod models;
 mod modes;
 mod names;
 mod older;
+mod older_written;
 mod passphrase;
 mod policies;
 mod privileges;

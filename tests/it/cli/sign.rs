@@ -172,8 +172,35 @@ fn formats_that_are_not_written_are_refused_by_name() {
         let name = format.rsplit(',').next().unwrap();
         refused(&out, 2, &[&format!("--format {name}"), "docs/gaps.md"]);
     }
+    let at = "127.0.0.1:9/test/app:v1";
+    for (more, says) in [
+        (&["--format", "cosign-legacy"][..], "without bundle"),
+        (
+            &["--format", "bundle,cosign-legacy", "--output", "x.json"],
+            "--output does not",
+        ),
+    ] {
+        refused(&run(&scratch, &[&[at], more].concat(), "p256"), 2, &[says]);
+    }
     assert_eq!(scratch.files(), ["app.bin"]);
     run(&scratch, &["app.bin", "--format", "bundle"], "p256").ok();
+}
+
+#[test]
+fn a_file_that_would_be_an_images_signature_is_not_signed() {
+    let scratch = blob();
+    let payload = format!(
+        r#"{{"critical":{{"identity":{{"docker-reference":"x"}},"image":{{"docker-manifest-digest":"sha256:{}"}},"type":"cosign container image signature"}},"optional":null}}"#,
+        "ab".repeat(32)
+    );
+    scratch.write("payload.json", &payload);
+    let out = run(&scratch, &["payload.json"], "p256");
+    refused(&out, 2, &["payload.json", "would sign that image"]);
+    scratch.write(
+        "payload.json",
+        payload.replace("cosign container", "another"),
+    );
+    run(&scratch, &["payload.json"], "p256").ok();
 }
 
 #[test]

@@ -12,9 +12,9 @@ use crate::harness::{Obreia, Output, Scratch, peer};
 use crate::interop::cosign::NO_SERVICES;
 use obreia::oci::{Descriptor, media_type};
 
-const EVAL: &str = "https://example.acme/eval/v1";
+pub(super) const EVAL: &str = "https://example.acme/eval/v1";
 
-struct Case {
+pub(super) struct Case {
     scratch: Scratch,
     cosign: PathBuf,
     server: Server,
@@ -22,7 +22,7 @@ struct Case {
 }
 
 impl Case {
-    fn new(registry: &'static str) -> Option<Self> {
+    pub(super) fn new(registry: &'static str) -> Option<Self> {
         let cosign = peer("cosign")?;
         let server = Server::start(registry)?;
         let scratch = Scratch::new();
@@ -35,10 +35,16 @@ impl Case {
             registry,
         };
         case.cosign(&["generate-key-pair"]).ok();
+        let other = ["generate-key-pair", "--output-key-prefix", "other"];
+        case.cosign(&other).ok();
         Some(case)
     }
 
-    fn image(&self, tag: &str) -> String {
+    pub(super) fn host(&self) -> &str {
+        &self.server.host
+    }
+
+    pub(super) fn image(&self, tag: &str) -> String {
         let digest = put_image(&self.server.host, "test/app", tag);
         format!("{}/test/app@{digest}", self.server.host)
     }
@@ -47,7 +53,7 @@ impl Case {
         self.command().args(args).run()
     }
 
-    fn command(&self) -> Obreia {
+    pub(super) fn command(&self) -> Obreia {
         self.scratch
             .obreia()
             .program(&self.cosign)
@@ -62,14 +68,14 @@ impl Case {
             .ok();
     }
 
-    fn they_verify(&self, args: &[&str]) -> Output {
+    pub(super) fn they_verify(&self, args: &[&str]) -> Output {
         self.command()
             .args(args)
             .args(["--key", "cosign.pub", "--insecure-ignore-tlog=true"])
             .run()
     }
 
-    fn ours(&self, args: &[&str]) -> Output {
+    pub(super) fn ours(&self, args: &[&str]) -> Output {
         self.scratch
             .obreia()
             .env("COSIGN_PASSWORD", "correct horse")
@@ -79,7 +85,7 @@ impl Case {
     }
 
     /// With cosign's own key, so that both sides have one pair.
-    fn we_sign(&self, args: &[&str]) -> Output {
+    pub(super) fn we_sign(&self, args: &[&str]) -> Output {
         self.scratch.write("pw", "correct horse");
         let key = [
             "--key",
@@ -92,11 +98,11 @@ impl Case {
         self.ours(&[args, &key].concat())
     }
 
-    fn we_verify(&self, name: &str) -> Output {
+    pub(super) fn we_verify(&self, name: &str) -> Output {
         self.ours(&["verify", name, "--key", "cosign.pub", "-o", "json"])
     }
 
-    fn row(&self, what: &str, direction: &str, note: &str) {
+    pub(super) fn row(&self, what: &str, direction: &str, note: &str) {
         println!("| {} | {what} | {direction} | holds{note} |", self.registry);
     }
 }
@@ -126,9 +132,10 @@ fn signatures_both_ways() {
         case.they_sign(&["sign", &theirs]);
         case.we_verify(&theirs).ok().stdout_has("allowed");
         case.row("signature, bundle", "cosign → ours", "");
-        // Both on one image: neither loses the other's.
+        // Both on one image: neither loses the other's. What we say again we
+        // say once, so ours has a note.
         case.they_sign(&["sign", &ours]);
-        case.we_sign(&["sign", &theirs]).ok();
+        case.we_sign(&["sign", &theirs, "-a", "k=v"]).ok();
         for name in [&ours, &theirs] {
             let said = case.we_verify(name).ok().json();
             let evidence = said["evidence"].as_array().unwrap();

@@ -8,6 +8,7 @@ pub(crate) use crate::harness::between;
 pub(crate) mod fake;
 mod faults;
 mod interop;
+mod legacy;
 mod moving;
 mod server;
 
