@@ -17,7 +17,7 @@ use crate::attestations::{AttestationStore, Format, Sidecar, Subject, Untrusted}
 use crate::bundle::is_bundle_media_type;
 use crate::digest::Digest;
 use crate::limits;
-use crate::oci::{Descriptor, Document, Manifest, artifact_files, media_type};
+use crate::oci::{Descriptor, Document, Legacy, Manifest, artifact_files, media_type};
 use crate::reference::{ArtifactRef, Select};
 use crate::source::layout::{Layout, Node};
 use crate::source::registry::Registries;
@@ -279,6 +279,7 @@ fn what(node: &Node) -> String {
         media_type::SPDX => "SPDX SBOM".to_owned(),
         media_type::FILE => "file".to_owned(),
         media_type::NOTATION => "Notation signature".to_owned(),
+        media_type::COSIGN_SIGNATURE => Legacy::Signature.as_str().to_owned(),
         media_type::CONFIG | media_type::DOCKER_CONFIG => "image".to_owned(),
         kind if is_bundle_media_type(kind) => {
             let content = manifest.annotations.get(media_type::BUNDLE_CONTENT);

@@ -156,7 +156,9 @@ fn older_signatures_that_hang_on_the_image() {
             .ours(&["tree", &theirs, "--key", "cosign.pub", "-o", "json"])
             .ok()
             .json();
-        let held = &said["root"]["referrers"][0]["holds"][0];
+        let hung = &said["root"]["referrers"][0];
+        assert_eq!(hung["what"], "cosign-legacy signature", "{said}");
+        let held = &hung["holds"][0];
         assert_eq!(held["format"], "cosign-legacy", "{said}");
         assert_eq!(held["verified"], true, "{said}");
         case.row("signature, cosign 2 referrer", "cosign → ours", "");
