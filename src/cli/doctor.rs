@@ -5,18 +5,19 @@ use clap::{Args, Subcommand};
 use super::output::{Style, visible};
 use super::passphrase::Passphrases;
 use super::signing::SigningKey;
-use super::{Context, Output, block_on, count};
+use super::{Context, Output, block_on, count, select};
 use crate::config::Config;
 use crate::ops::doctor::{self, Check, Finding, Group, Report, Request};
 use crate::ops::{Exit, Failure};
-use crate::reference::KeyRef;
+use crate::reference::{ArtifactRef, KeyRef};
 
 /// `obreia doctor`
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
 obreia doctor\n  \
 obreia doctor --no-probe -o json\n  \
-obreia doctor keys kms://model-sign/prod/acme/fraud\n\n\
+obreia doctor keys kms://model-sign/prod/acme/fraud\n  \
+obreia doctor registry registry.example/team/web:v1\n\n\
 Each line is ok, a warning (works, and will not for long), undetermined (could not be\n\
 found out) or failed. Keys are tried: each is signed with once, and the audit log has\n\
 it as the operation probe.\n\n\
@@ -56,6 +57,24 @@ about anything, and the signature is thrown away.")]
         #[command(flatten)]
         probe: Probe,
     },
+    /// Look at a registry: how it is reached, what it permits, what it can do
+    #[command(after_help = "Examples:\n  \
+obreia doctor registry registry.example/team/web:v1\n  \
+obreia doctor registry registry.example/team/web:v1 --write -o json\n\n\
+Reads only, unless --write says otherwise. What --write leaves behind is nothing: an \
+upload is begun and given up, a blob that is there is mounted where it is, and a manifest \
+that is there is written once more, under a condition that does not hold.")]
+    Registry(Registry),
+}
+
+#[derive(Debug, Args)]
+struct Registry {
+    /// HOST/REPOSITORY[:TAG|@DIGEST]; an image that is there to try with
+    #[arg(value_name = "REPOSITORY")]
+    name: String,
+    /// Try writing too: begin an upload and give it up, and write a manifest that is there already
+    #[arg(long)]
+    write: bool,
 }
 
 #[derive(Clone, Debug, Default, Args)]
@@ -87,6 +106,7 @@ impl Arguments {
                 };
                 (&[Group::Keys], keys, probe)
             }
+            Some(Command::Registry(registry)) => return registry.run(context, output),
         };
         let keys = keys.iter().map(|key| KeyRef::parse(key));
         let keys = keys.collect::<Result<Vec<_>, _>>()?;
@@ -103,13 +123,46 @@ impl Arguments {
             caller: &SigningKey::caller(),
             unlock: &Passphrases::new(probe.passphrase_file, config, context),
         }))?;
-        if output.is_json() {
-            output.json(&report)?;
-        } else {
-            print(&report, output)?;
-        }
-        Ok(report.exit())
+        tell(&report, output)
     }
+}
+
+impl Registry {
+    fn run(self, context: &Context, output: &mut Output) -> Result<Exit, Failure> {
+        let artifact = select::artifact(&self.name)?;
+        let ArtifactRef::Registry {
+            host,
+            repository,
+            select,
+        } = &artifact
+        else {
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("{artifact} is no repository of a registry"),
+            )
+            .hint("name HOST/REPOSITORY[:TAG]"));
+        };
+        let registries = context.registries(true);
+        let report = block_on(doctor::registry::examine(doctor::registry::Request {
+            host,
+            repository,
+            select,
+            registries: registries.as_ref().map_err(Clone::clone),
+            write: self.write,
+            offline: context.offline,
+            now: context.now(),
+        }))?;
+        tell(&report, output)
+    }
+}
+
+fn tell(report: &Report, output: &mut Output) -> Result<Exit, Failure> {
+    if output.is_json() {
+        output.json(report)?;
+    } else {
+        print(report, output)?;
+    }
+    Ok(report.exit())
 }
 
 fn print(report: &Report, output: &mut Output) -> Result<(), Failure> {

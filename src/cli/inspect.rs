@@ -3,15 +3,19 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::output::visible;
-use super::{Context, Output, select};
+use super::{Context, Output, block_on, select};
 use crate::ops::{Exit, Failure, inspect};
+use crate::reference::ArtifactRef;
 
 /// `obreia inspect BUNDLE`
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  obreia inspect model.sig\n  \
-obreia inspect app.bin.sigstore.json --extract parts --key signer.pub")]
+obreia inspect app.bin.sigstore.json --extract parts --key signer.pub\n  \
+obreia inspect registry.example/web@sha256:… -o json\n\n\
+In a registry or layout a bundle is named by the digest of its manifest, which `obreia \
+tree` shows.")]
 pub struct Arguments {
-    /// The bundle file
+    /// The bundle's file, or its manifest: REGISTRY/REPOSITORY@DIGEST, oci-layout:DIR@DIGEST
     bundle: PathBuf,
     /// Write payload, PAE, signature and key into this folder, for OpenSSL
     #[arg(long, value_name = "DIR")]
@@ -27,7 +31,10 @@ impl Arguments {
     /// # Errors
     /// Where the bundle cannot be read or its parts not be written.
     pub fn run(self, context: &Context, output: &mut Output) -> Result<Exit, Failure> {
-        let (bundle, mut contents) = inspect::inspect(&self.bundle)?;
+        let named = inspect::named(&self.bundle);
+        let remote = matches!(named, Some(ArtifactRef::Registry { .. }));
+        let registries = context.registries(remote)?;
+        let (bundle, mut contents) = block_on(inspect::inspect(&self.bundle, &registries))??;
         if let Some(dir) = &self.extract {
             let keys = match &self.key {
                 Some(key) => select::trusted(key, context)?,

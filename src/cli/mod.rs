@@ -38,6 +38,8 @@ mod copy;
 #[cfg(feature = "sign")]
 mod doctor;
 #[cfg(feature = "sign")]
+mod download;
+#[cfg(feature = "sign")]
 mod init;
 #[cfg(feature = "sign")]
 mod key;
@@ -157,7 +159,7 @@ enum Command {
     Verify(verify::Arguments),
     /// Start a command only when everything it needs is verified
     Guard(guard::Arguments),
-    /// Show what is in a bundle, without believing any of it
+    /// Show what is in a bundle, in a file or where it hangs, without believing any of it
     Inspect(inspect::Arguments),
     /// Write a CycloneDX ML-BOM of a model
     #[cfg(feature = "sign")]
@@ -175,12 +177,15 @@ enum Command {
     Config(config::Arguments),
     /// Show what an artifact is made of, and what is said about it
     Tree(tree::Arguments),
-    /// Pack a model, SBOM or file into an OCI layout, with its evidence
+    /// Pack a model, SBOM or file into an OCI layout or registry, with its evidence
     #[cfg(feature = "sign")]
     Push(push::Arguments),
-    /// Take a model, SBOM or file out of an OCI layout
+    /// Take a model, SBOM or file out of an OCI layout or registry
     #[cfg(feature = "sign")]
     Pull(pull::Arguments),
+    /// Write what is said about an artifact into files
+    #[cfg(feature = "sign")]
+    Download(download::Arguments),
     /// Copy an artifact into production, if its policies allow it
     #[cfg(feature = "sign")]
     Promote(promote::Arguments),
@@ -303,6 +308,8 @@ fn dispatch(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
         Command::Push(arguments) => arguments.run(&context, output),
         #[cfg(feature = "sign")]
         Command::Pull(arguments) => arguments.run(&context, output),
+        #[cfg(feature = "sign")]
+        Command::Download(arguments) => arguments.run(&context, output),
         #[cfg(feature = "sign")]
         Command::Promote(arguments) => arguments.run(&context, output),
         #[cfg(feature = "sign")]

@@ -2,6 +2,10 @@
 //! its answer before anybody reads it: whoever quotes the answer, in a message
 //! or because it cannot be parsed, has nothing to quote.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
 use super::Request;
 use crate::secret::Secret;
 
@@ -41,8 +45,15 @@ pub fn blot(bytes: Vec<u8>, secrets: &[&Secret]) -> Vec<u8> {
     bytes
 }
 
+/// The password in what goes after `Basic `.
+fn password(encoded: &[u8]) -> Option<Secret> {
+    let pair = Zeroizing::new(STANDARD.decode(encoded).ok()?);
+    let colon = pair.iter().position(|byte| *byte == b':')?;
+    Some(Secret::new(pair[colon + 1..].to_vec()))
+}
+
 /// The answer to `request`, without what the request proved itself with.
-pub(super) fn repeated(request: &Request<'_>, body: Vec<u8>) -> Vec<u8> {
+pub(super) fn repeated(request: &Request<'_>, status: u16, body: Vec<u8>) -> Vec<u8> {
     let mut secrets = Vec::new();
     for (name, value) in request.headers {
         if HEADERS.iter().any(|known| known.eq_ignore_ascii_case(name)) {
@@ -50,6 +61,10 @@ pub(super) fn repeated(request: &Request<'_>, body: Vec<u8>) -> Vec<u8> {
             let bare = [&b"Bearer "[..], b"Basic "]
                 .iter()
                 .find_map(|scheme| value.strip_prefix(*scheme));
+            // Only where it is no content: a password can be a word like others.
+            if status >= 400 {
+                secrets.extend(value.strip_prefix(b"Basic ").and_then(password));
+            }
             secrets.push(Secret::new(bare.unwrap_or(value).to_vec()));
         }
     }
@@ -95,6 +110,10 @@ mod tests {
     use super::*;
 
     fn answered(headers: &[(&str, &str)], form: Option<&str>, body: &str) -> String {
+        said(400, headers, form, body)
+    }
+
+    fn said(status: u16, headers: &[(&str, &str)], form: Option<&str>, body: &str) -> String {
         let secrets: Vec<Secret> = headers
             .iter()
             .map(|(_, value)| Secret::from((*value).to_owned()))
@@ -113,7 +132,7 @@ mod tests {
             deadline: std::time::Duration::from_secs(1),
             limit: 1,
         };
-        String::from_utf8(repeated(&request, body.as_bytes().to_vec())).unwrap()
+        String::from_utf8(repeated(&request, status, body.as_bytes().to_vec())).unwrap()
     }
 
     #[test]
@@ -123,6 +142,11 @@ mod tests {
         assert_eq!(told, "got …, … and hvs.abc");
         let bearer = [("authorization", "Bearer abcdef")];
         assert_eq!(answered(&bearer, None, "abcdef Bearer"), "… Bearer");
+        // `me:hunter2`
+        let basic = [("authorization", "Basic bWU6aHVudGVyMg==")];
+        let body = "bWU6aHVudGVyMg== or hunter2";
+        assert_eq!(answered(&basic, None, body), "… or …");
+        assert_eq!(said(200, &basic, None, body), "… or hunter2");
         let form = "grant_type=x&client_secret=a%2Bb%20c+d&scope=y";
         assert_eq!(
             answered(&[], Some(form), "a+b c d, a%2Bb%20c+d, scope"),

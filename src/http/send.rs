@@ -318,7 +318,7 @@ async fn once(
         }
         reply.body.extend_from_slice(&chunk);
     }
-    reply.body = repeated(request, reply.body);
+    reply.body = repeated(request, status, reply.body);
     Ok((reply, None))
 }
 

@@ -87,14 +87,13 @@ impl Place {
     /// Reads `oci-layout:DIR[:tag|@digest]`.
     ///
     /// # Errors
-    /// `Usage` for any other artifact; registries are not supported yet.
+    /// `Usage` for any other artifact.
     pub fn parse(text: &str) -> Result<Self, Failure> {
         match ArtifactRef::parse(text, |path| Path::new(path).symlink_metadata().is_ok())? {
             ArtifactRef::Layout { dir, select } => Ok(Self {
                 dir: dir.into(),
                 select,
             }),
-            ArtifactRef::Registry { .. } => Err(super::no_registry(text)),
             _ => Err(
                 Failure::new(Exit::Usage, format!("{text} is not an OCI layout"))
                     .hint("name oci-layout:DIR:TAG"),
@@ -124,13 +123,13 @@ impl Place {
 }
 
 /// An artifact in a layout and everything that belongs to it.
-pub(super) struct Found {
-    pub(super) layout: Layout,
-    pub(super) resolved: Resolved,
-    pub(super) closure: Node,
+struct Found {
+    layout: Layout,
+    resolved: Resolved,
+    closure: Node,
 }
 
-pub(super) fn find(place: &Place) -> Result<Found, Failure> {
+fn find(place: &Place) -> Result<Found, Failure> {
     let layout = Layout::open(&place.dir)?;
     let resolved = layout.resolve(&place.select)?;
     let closure = layout.closure(&resolved)?;
@@ -181,11 +180,7 @@ fn between_layouts(
 }
 
 /// The tag that the artifact gets: the one that was named, else the source's.
-pub(super) fn tag_at(
-    destination: &Place,
-    source: &Place,
-    found: &Found,
-) -> Result<Option<String>, Failure> {
+fn tag_at(destination: &Place, source: &Place, found: &Found) -> Result<Option<String>, Failure> {
     Ok(match (destination.tag()?, &source.select) {
         (Some(tag), _) => Some(tag.to_owned()),
         (None, Select::Tag(tag)) => Some(tag.clone()),
@@ -216,7 +211,7 @@ fn would_move(found: &Found, destination: &Path) -> Result<Vec<Moved>, Failure> 
     Ok(moved)
 }
 
-pub(super) fn report(
+fn report(
     found: &Found,
     destination: &Place,
     tag: Option<String>,

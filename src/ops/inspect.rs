@@ -7,11 +7,16 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::remote::{self, Named};
 use super::{Exit, Failure};
-use crate::bundle::{Bundle, Content, Material};
+use crate::bundle::{Bundle, Content, Material, is_bundle_media_type};
 use crate::crypto::PublicKey;
 use crate::durable::{self, Existing};
 use crate::limits;
+use crate::oci::{Descriptor, Document};
+use crate::reference::{ArtifactRef, Select};
+use crate::source::layout::{Layout, Resolved};
+use crate::source::registry::Registries;
 use crate::statement::Statement;
 use crate::trust::TrustedKey;
 
@@ -51,12 +56,34 @@ pub struct Contents {
     pub check_with: Option<String>,
 }
 
-/// Reads a bundle file.
+/// Reads a bundle: a file, or the one in a manifest of a layout or registry.
 ///
 /// # Errors
-/// Where the file cannot be read or is not a bundle.
-pub fn inspect(path: &Path) -> Result<(Bundle, Contents), Failure> {
-    let json = durable::read(path, limits::BUNDLE)?;
+/// Where it cannot be read or is not a bundle.
+pub async fn inspect(path: &Path, registries: &Registries) -> Result<(Bundle, Contents), Failure> {
+    let json = match named(path) {
+        None => durable::read(path, limits::BUNDLE)?,
+        Some(ArtifactRef::Registry {
+            host,
+            repository,
+            select,
+        }) => {
+            let named = Named {
+                host: &host,
+                repository: &repository,
+                select: &select,
+            };
+            remote::bundle(named, registries).await?
+        }
+        Some(ArtifactRef::Layout { dir, select }) => {
+            let layout = Layout::open(dir)?;
+            let resolved = layout.resolve(&select)?;
+            layout.read_blob(bundle_in(&resolved)?, limits::BUNDLE)?
+        }
+        Some(other) => {
+            return Err(Failure::new(Exit::Usage, format!("{other} is no bundle")));
+        }
+    };
     let bundle = Bundle::parse(&json).map_err(|e| {
         Failure::new(
             Exit::Usage,
@@ -96,6 +123,47 @@ pub fn inspect(path: &Path) -> Result<(Bundle, Contents), Failure> {
         }
     }
     Ok((bundle, contents))
+}
+
+/// The manifest that a name which is no file's means.
+pub fn named(path: &Path) -> Option<ArtifactRef> {
+    if path.symlink_metadata().is_ok() {
+        return None;
+    }
+    let found = ArtifactRef::parse(path.to_str()?, |_| false).ok()?;
+    // A file's name that was mistyped can look like a registry's: nobody is
+    // asked for what was not named by digest.
+    let manifest = match &found {
+        ArtifactRef::Registry { select, .. } => matches!(select, Select::Digest(_)),
+        ArtifactRef::Layout { .. } => true,
+        _ => false,
+    };
+    manifest.then_some(found)
+}
+
+/// The only bundle that a manifest holds.
+pub(super) fn bundle_in(resolved: &Resolved) -> Result<&Descriptor, Failure> {
+    let layers = match &resolved.document {
+        Document::Manifest(manifest) => manifest.layers.as_slice(),
+        Document::Index(_) => &[],
+    };
+    let is_bundle = |layer: &&Descriptor| is_bundle_media_type(&layer.media_type);
+    let mut bundles = layers.iter().filter(is_bundle);
+    match (bundles.next(), bundles.next()) {
+        (Some(only), None) => Ok(only),
+        (found, _) => Err(Failure::new(
+            Exit::Usage,
+            format!(
+                "{} holds {}",
+                resolved.descriptor.digest,
+                match found {
+                    Some(_) => "several bundles",
+                    None => "no bundle",
+                }
+            ),
+        )
+        .hint("obreia tree shows the digests of what hangs on an artifact; obreia download writes it into files")),
+    }
 }
 
 /// The key among `keys` that the bundle's hint names, or the first.

@@ -9,6 +9,8 @@ pub mod audit;
 pub mod copy;
 #[cfg(feature = "sign")]
 pub mod doctor;
+#[cfg(feature = "sign")]
+pub mod download;
 mod failure;
 pub mod gather;
 pub mod guard;
@@ -60,12 +62,6 @@ pub use system_clock::SystemClock;
 use std::path::Path;
 
 use crate::verify::ArtifactKind;
-
-/// What does not reach registries yet says so by name.
-#[cfg(feature = "sign")]
-mod no_registry;
-#[cfg(feature = "sign")]
-use no_registry::no_registry;
 
 /// A folder is a model and nothing else, whatever the operator calls it.
 fn folder_as(path: &Path, kind: Option<ArtifactKind>) -> Result<(), Failure> {

@@ -1,7 +1,7 @@
 //! What registries say, as a person reads it.
 
 use super::{Exit, Failure};
-use crate::source::registry::{Class, RegistryFault};
+use crate::source::registry::{Class, RegistryFault, TlsTrouble};
 use crate::verify::ReasonCode;
 
 impl From<RegistryFault> for Failure {
@@ -33,6 +33,17 @@ impl From<RegistryFault> for Failure {
                 "log in (docker login), or name credentials with --registry-auth FILE"
             }
             F::Unreachable { .. } => "try again; nothing was decided on what could not be asked",
+            F::Tls { trouble, .. } => match trouble {
+                TlsTrouble::Certificate => {
+                    "if it is yours, name its authority's certificate: [registries] authorities = [\"ca.pem\"]"
+                }
+                TlsTrouble::Handshake => {
+                    "if it speaks no TLS, say --plain-http; if it wants a client certificate, name one: [registries.client]"
+                }
+                TlsTrouble::Wanted => {
+                    "leave --plain-http out; a registry on this machine is listed under [registries] tls"
+                }
+            },
             F::Malformed { .. } => {
                 "try again; if it stays so, the registry or something before it is broken"
             }

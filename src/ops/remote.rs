@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::gather::{Further, Gathered, Reading, image};
 use super::tree::{self, Branch};
-use super::{Exit, Failure, SystemClock};
+use super::{Exit, Failure, SystemClock, inspect};
 use crate::attestations::{OciReferrers, Subject};
 use crate::digest::Digest;
 use crate::limits;
@@ -54,14 +54,12 @@ pub(super) async fn gather(
                 .iter()
                 .any(|stage| policy.speaks(&[ArtifactKind::Model], &name, *stage))
     });
-    fetch(
-        &repository,
-        &resolved.document,
+    let configured = !policies.iter().all(Policy::is_for_key);
+    let wanted = Wanted {
+        configured,
         looks_inside,
-        &layout,
-        progress,
-    )
-    .await?;
+    };
+    fetch(&repository, &resolved.document, wanted, &layout, progress).await?;
     let origin = repository.origin(&resolved.descriptor.digest);
     let found = image::Found {
         layout: &layout,
@@ -69,6 +67,7 @@ pub(super) async fn gather(
         store: &store,
         origin,
         read_as: "registry",
+        configured,
         // A digest leads to the same bytes for whoever fetches it again.
         mutable: !matches!(named.select, Select::Digest(_)),
     };
@@ -80,12 +79,19 @@ pub(super) async fn gather(
     Ok(gathered)
 }
 
-/// What of an artifact is looked at: indexes in it, a configuration, packed
-/// files, and an image's layers where a policy about models could mean them.
+/// What of an artifact is looked at, beside indexes in it and packed files.
+#[derive(Clone, Copy)]
+struct Wanted {
+    /// Its configuration.
+    configured: bool,
+    /// An image's layers, where a policy about models could mean them.
+    looks_inside: bool,
+}
+
 async fn fetch(
     repository: &Repository,
     document: &Document,
-    looks_inside: bool,
+    wanted: Wanted,
     layout: &Layout,
     progress: &dyn Progress,
 ) -> Result<(), Failure> {
@@ -94,11 +100,12 @@ async fn fetch(
         Document::Manifest(manifest) => manifest,
     };
     let config = &manifest.config;
-    if [media_type::CONFIG, media_type::DOCKER_CONFIG].contains(&config.media_type.as_str()) {
+    let known = [media_type::CONFIG, media_type::DOCKER_CONFIG];
+    if wanted.configured && known.contains(&config.media_type.as_str()) {
         download(repository, config, layout, progress).await?;
     }
     let packed = artifact_files(manifest).is_ok_and(|files| files.is_some());
-    if packed || looks_inside {
+    if packed || wanted.looks_inside {
         for layer in &manifest.layers {
             download(repository, layer, layout, progress).await?;
         }
@@ -204,6 +211,14 @@ pub(super) async fn tree(
         verdict,
     };
     Ok(tree::branch(&view, &closure))
+}
+
+/// The bundle that a manifest in a registry holds.
+pub(super) async fn bundle(named: Named<'_>, registries: &Registries) -> Result<Vec<u8>, Failure> {
+    let repository = named.repository(registries)?;
+    let resolved = repository.resolve(named.select).await?;
+    let layer = inspect::bundle_in(&resolved)?;
+    Ok(repository.read_blob(layer, limits::BUNDLE).await?)
 }
 
 /// Evidence, and configurations that name a platform.

@@ -35,6 +35,10 @@ pub(super) async fn tree(
     Err(absent(named))
 }
 
+pub(super) async fn bundle(named: Named<'_>, _registries: &Registries) -> Result<Vec<u8>, Failure> {
+    Err(absent(named))
+}
+
 fn absent(named: Named<'_>) -> Failure {
     RegistryFault::NotBuilt {
         host: format!("{}/{}{}", named.host, named.repository, named.select),

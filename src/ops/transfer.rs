@@ -1,6 +1,7 @@
 //! A closure moved from or to a registry.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use super::copy::{Blob, Copied, Place, Skipped};
 use super::{Exit, Failure, remote};
@@ -8,8 +9,8 @@ use crate::digest::Digest;
 use crate::limits;
 use crate::oci::{Descriptor, media_type};
 use crate::reference::{ArtifactRef, Select, is_tag};
-use crate::source::layout::{Layout, Moved, Node, Piece, Resolved, Role, listed};
-use crate::source::registry::{Registries, Repository, Source, UploadError};
+use crate::source::layout::{Flip, Layout, Moved, Node, Piece, Resolved, Role, listed};
+use crate::source::registry::{Cas, Registries, Repository, Source, UploadError};
 use crate::source::{Counted, Progress};
 
 /// A layout or a repository, and what is meant in it, as an argument names them.
@@ -26,6 +27,12 @@ pub enum Spot {
         /// The manifest.
         select: Select,
     },
+}
+
+impl fmt::Display for Spot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.named(self.select().clone()))
+    }
 }
 
 impl Spot {
@@ -52,6 +59,27 @@ impl Spot {
     /// Whether it is in a registry.
     pub const fn is_remote(&self) -> bool {
         matches!(self, Self::Registry { .. })
+    }
+
+    /// The artifact with that digest in it.
+    pub(super) fn at(&self, digest: Digest) -> ArtifactRef {
+        self.named(Select::Digest(digest))
+    }
+
+    fn named(&self, select: Select) -> ArtifactRef {
+        match self {
+            Self::Layout(place) => ArtifactRef::Layout {
+                dir: place.dir.display().to_string(),
+                select,
+            },
+            Self::Registry {
+                host, repository, ..
+            } => ArtifactRef::Registry {
+                host: host.clone(),
+                repository: repository.clone(),
+                select,
+            },
+        }
     }
 
     pub(super) const fn select(&self) -> &Select {
@@ -134,7 +162,8 @@ impl Store {
     async fn closure(&self, of: &Resolved) -> Result<Node, Failure> {
         Ok(match self {
             Self::Layout(layout) => layout.closure(of)?,
-            Self::Registry(repository) => repository.closure(of).await?,
+            // What could not be looked up may be the very evidence that matters.
+            Self::Registry(repository) => repository.whole_closure(of).await?,
         })
     }
 
@@ -149,7 +178,23 @@ impl Store {
         })
     }
 
-    async fn document(&self, at: &Descriptor) -> Result<Vec<u8>, Failure> {
+    /// Several blobs of at most [`limits::DOCUMENT`] each, in the order asked for.
+    pub(super) async fn blobs(&self, of: &[Descriptor]) -> Result<Vec<Vec<u8>>, Failure> {
+        let limit = limits::DOCUMENT;
+        Ok(match self {
+            Self::Layout(layout) => of
+                .iter()
+                .map(|blob| layout.read_blob(blob, limit))
+                .collect::<Result<_, _>>()?,
+            Self::Registry(repository) => repository
+                .blobs(of, limit)
+                .await
+                .into_iter()
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    pub(super) async fn document(&self, at: &Descriptor) -> Result<Vec<u8>, Failure> {
         Ok(match self {
             Self::Layout(layout) => layout.read_blob(at, limits::MANIFEST)?,
             Self::Registry(repository) => repository.document(at).await?.1,
@@ -233,6 +278,28 @@ impl Store {
         Ok(())
     }
 
+    /// What a tag leads to; `None` where it is proven that there is none.
+    pub(super) async fn tag_now(&self, tag: &str) -> Result<Option<Digest>, Failure> {
+        Ok(match self {
+            Self::Layout(layout) => layout.tagged(tag)?,
+            Self::Registry(repository) => repository.tagged(tag).await?,
+        })
+    }
+
+    /// Moves a tag from where it is expected to lead, and tells what kept
+    /// others from moving it in between.
+    pub(super) async fn flip(
+        &self,
+        tag: &str,
+        to: &Resolved,
+        expected: Option<&Digest>,
+    ) -> Result<(Flip, Cas), Failure> {
+        Ok(match self {
+            Self::Layout(layout) => (layout.flip(tag, &to.descriptor, expected)?, Cas::Exact),
+            Self::Registry(repository) => repository.flip(tag, to, expected).await?,
+        })
+    }
+
     pub(super) async fn tag(&self, tag: &str, of: &Resolved) -> Result<(), Failure> {
         match self {
             Self::Layout(layout) => layout.tag(tag, &of.descriptor)?,
@@ -260,6 +327,112 @@ const fn is_document(piece: &Piece) -> bool {
     matches!(piece.role, Role::Index | Role::Manifest)
 }
 
+/// An artifact that is to be moved, with everything that belongs to it.
+pub(super) struct Found {
+    pub(super) from: Store,
+    pub(super) resolved: Resolved,
+    closure: Node,
+    /// The tag by which it was named there.
+    tag: Option<String>,
+}
+
+/// Resolves a name once, and walks everything that belongs to what it means.
+pub(super) async fn find(source: &Spot, registries: &Registries) -> Result<Found, Failure> {
+    let from = Store::open(source, registries)?;
+    let resolved = from.resolve(source.select()).await?;
+    let closure = from.closure(&resolved).await?;
+    Ok(Found {
+        tag: tag_of(source, &resolved),
+        from,
+        resolved,
+        closure,
+    })
+}
+
+impl Found {
+    pub(super) const fn closure(&self) -> &Node {
+        &self.closure
+    }
+
+    /// The tag that it gets: the one that was named, else the source's.
+    pub(super) fn tag_at(&self, destination: &Spot) -> Result<Option<String>, Failure> {
+        let named = destination.tag()?.map(str::to_owned);
+        Ok(named.or_else(|| self.tag.clone()))
+    }
+
+    /// Copies by digest, and compares; moves no tag that people gave.
+    pub(super) async fn carry(
+        &self,
+        to: &Store,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Moved>, Failure> {
+        if let (Store::Layout(from), Store::Layout(to)) = (&self.from, to) {
+            return Ok(to.take(from, &self.closure, progress)?);
+        }
+        let mut moved = Vec::new();
+        for piece in self.closure.pieces() {
+            let present = to.has(&piece).await?;
+            if !present {
+                let at = &piece.descriptor;
+                if is_document(&piece) {
+                    let bytes = self.from.document(at).await?;
+                    to.put_document(None, at, &bytes).await?;
+                } else {
+                    to.take(&self.from, at, progress).await?;
+                }
+            }
+            moved.push(Moved { piece, present });
+        }
+        to.list(&self.closure, &self.from).await?;
+        compare(to, &self.closure).await?;
+        Ok(moved)
+    }
+
+    async fn would_carry(&self, to: Option<&Store>) -> Result<Vec<Moved>, Failure> {
+        let mut moved = Vec::new();
+        for piece in self.closure.pieces() {
+            let present = match to {
+                Some(to) => to.has(&piece).await?,
+                None => false,
+            };
+            moved.push(Moved { piece, present });
+        }
+        Ok(moved)
+    }
+
+    /// What was copied to `destination`, or would be.
+    pub(super) fn report(
+        &self,
+        destination: String,
+        tag: Option<String>,
+        moved: Vec<Moved>,
+        dry_run: bool,
+    ) -> Copied {
+        let digest = self.resolved.descriptor.digest;
+        let mut skipped = Vec::new();
+        self.closure.each(&mut |node| {
+            skipped.extend(node.unreadable.iter().map(|u| Skipped {
+                digest: u.digest,
+                why: u.why.clone(),
+            }));
+        });
+        Copied {
+            schema: "obreia.copy/v1",
+            source: self.from.origin(&digest),
+            destination,
+            digest,
+            tag,
+            dry_run,
+            bytes: moved
+                .iter()
+                .filter(|m| !m.present)
+                .fold(0, |sum, m| sum.saturating_add(m.piece.descriptor.size)),
+            blobs: moved.into_iter().map(Blob::from).collect(),
+            skipped,
+        }
+    }
+}
+
 /// Copies an artifact with its children, layers and all that is about any of
 /// them, from or to a registry. The tag comes last: until then the destination
 /// has what it had.
@@ -270,68 +443,32 @@ pub(super) async fn copy(
     dry_run: bool,
     progress: &dyn Progress,
 ) -> Result<Copied, Failure> {
-    let named = destination.tag()?.map(str::to_owned);
-    let from = Store::open(source, registries)?;
-    let resolved = from.resolve(source.select()).await?;
-    let closure = from.closure(&resolved).await?;
-    let tag = named.or_else(|| tag_of(source, &resolved));
+    // What cannot be written to is refused before anything is asked for.
+    destination.tag()?;
+    let found = find(source, registries).await?;
+    let tag = found.tag_at(destination)?;
     let to = match (dry_run, destination) {
         (true, Spot::Layout(place)) if place.dir.symlink_metadata().is_err() => None,
         (true, _) => Some(Store::open(destination, registries)?),
         (false, _) => Some(Store::create(destination, registries)?),
     };
-    let mut moved = Vec::new();
-    for piece in closure.pieces() {
-        let present = match &to {
-            Some(to) => to.has(&piece).await?,
-            None => false,
-        };
-        if let (false, false, Some(to)) = (dry_run, present, &to) {
-            let at = &piece.descriptor;
-            if is_document(&piece) {
-                let bytes = from.document(at).await?;
-                to.put_document(None, at, &bytes).await?;
-            } else {
-                to.take(&from, at, progress).await?;
+    let moved = match (&to, dry_run) {
+        (Some(to), false) => {
+            let moved = found.carry(to, progress).await?;
+            if let Some(tag) = &tag {
+                to.tag(tag, &found.resolved).await?;
             }
+            moved
         }
-        moved.push(Moved { piece, present });
-    }
-    if let (false, Some(to)) = (dry_run, &to) {
-        to.list(&closure, &from).await?;
-        compare(to, &closure).await?;
-        if let Some(tag) = &tag {
-            to.tag(tag, &resolved).await?;
-        }
-    }
-    let digest = resolved.descriptor.digest;
+        (to, _) => found.would_carry(to.as_ref()).await?,
+    };
     let shown = match (&to, &tag, destination) {
         (Some(to), Some(tag), _) => to.tagged(tag),
-        (Some(to), None, _) => to.origin(&digest),
+        (Some(to), None, _) => to.origin(&found.resolved.descriptor.digest),
         (None, _, Spot::Layout(place)) => format!("oci-layout:{}", place.dir.display()),
         (None, _, Spot::Registry { host, .. }) => host.clone(),
     };
-    let mut skipped = Vec::new();
-    closure.each(&mut |node| {
-        skipped.extend(node.unreadable.iter().map(|u| Skipped {
-            digest: u.digest,
-            why: u.why.clone(),
-        }));
-    });
-    Ok(Copied {
-        schema: "obreia.copy/v1",
-        source: from.origin(&digest),
-        destination: shown,
-        digest,
-        tag,
-        dry_run,
-        bytes: moved
-            .iter()
-            .filter(|m| !m.present)
-            .fold(0, |sum, m| sum.saturating_add(m.piece.descriptor.size)),
-        blobs: moved.into_iter().map(Blob::from).collect(),
-        skipped,
-    })
+    Ok(found.report(shown, tag, moved, dry_run))
 }
 
 fn tag_of(source: &Spot, resolved: &Resolved) -> Option<String> {

@@ -63,7 +63,7 @@ pub async fn conclude(gathered: &mut Gathered, request: &Request<'_>) -> Result<
 }
 
 /// What a registry does not let us look at is not decided.
-fn unasked(failure: Failure) -> Failure {
+pub(super) fn unasked(failure: Failure) -> Failure {
     if failure.exit == Exit::NotPermitted {
         return Failure {
             exit: Exit::Undetermined,

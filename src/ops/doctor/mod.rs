@@ -7,6 +7,7 @@ mod config;
 mod keys;
 mod keystore;
 mod policies;
+pub mod registry;
 mod report;
 mod unlocking;
 
@@ -52,6 +53,8 @@ pub async fn examine(request: Request<'_>) -> Report {
                     Group::Audit => audit::look(config, now, &mut checks),
                     Group::Keystore => keystore::look(config, &request, &mut checks).await,
                     Group::Keys => keys::look(config, &request, &mut checks).await,
+                    // By name only: [`registry::examine`].
+                    Group::Registry => {}
                 }
             }
         }

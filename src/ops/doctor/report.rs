@@ -61,10 +61,12 @@ pub enum Group {
     Keystore,
     /// The keys that are configured, wherever they are.
     Keys,
+    /// A registry, which is looked at where it is named.
+    Registry,
 }
 
 impl Group {
-    /// All of them, in the order in which they are looked at.
+    /// All that are looked at without being named, in the order in which they are looked at.
     pub const ALL: [Self; 4] = [Self::Config, Self::Audit, Self::Keystore, Self::Keys];
 
     /// As text.
@@ -74,6 +76,7 @@ impl Group {
             Self::Audit => "audit",
             Self::Keystore => "keystore",
             Self::Keys => "keys",
+            Self::Registry => "registry",
         }
     }
 }

@@ -53,6 +53,7 @@ pub(super) async fn gather(
         origin: layout.origin(&resolved.descriptor.digest),
         read_as: "oci-layout",
         mutable: !mount::is_read_only(layout.dir()),
+        configured: true,
         layout: &layout,
         resolved: &resolved,
     };
@@ -73,6 +74,9 @@ pub(in crate::ops) struct Found<'a> {
     pub(in crate::ops) read_as: &'static str,
     /// Whether the name can lead to something else before it is used.
     pub(in crate::ops) mutable: bool,
+    /// Whether its configuration is at hand; where a key alone decides, nobody
+    /// asks for it.
+    pub(in crate::ops) configured: bool,
 }
 
 /// Reads the evidence about a manifest, and what it packs.
@@ -116,7 +120,10 @@ pub(in crate::ops) async fn read(
             digests: vec![identity],
             content: packed.identity,
             size,
-            platform: layout.platform(&resolved.document)?.map(|p| p.to_string()),
+            platform: match found.configured {
+                true => layout.platform(&resolved.document)?.map(|p| p.to_string()),
+                false => None,
+            },
             media_type: Some(resolved.document.media_type().to_owned()),
         },
         kinds,
@@ -131,7 +138,7 @@ pub(in crate::ops) async fn read(
         evidence,
         failed,
         model,
-        image: Some(image_facts(layout, resolved)?),
+        image: Some(image_facts(&found)?),
         mutable: found.mutable,
         staged: None,
         further: None,
@@ -265,14 +272,14 @@ fn hashed(file: &ArtifactFile, single: bool) -> HashedFile {
     }
 }
 
-fn image_facts(layout: &Layout, resolved: &Resolved) -> Result<BTreeMap<String, Value>, Failure> {
+fn image_facts(found: &Found<'_>) -> Result<BTreeMap<String, Value>, Failure> {
+    let (layout, resolved) = (found.layout, found.resolved);
     let mut facts = BTreeMap::new();
     match &resolved.document {
         Document::Manifest(manifest) => {
             let config = &manifest.config;
-            if config.media_type == media_type::CONFIG
-                || config.media_type == media_type::DOCKER_CONFIG
-            {
+            let known = [media_type::CONFIG, media_type::DOCKER_CONFIG];
+            if found.configured && known.contains(&config.media_type.as_str()) {
                 let bytes = layout.read_blob(config, limits::MANIFEST)?;
                 let config = crate::canon::parse(&bytes, limits::MANIFEST).map_err(|e| {
                     Failure::new(Exit::Usage, "cannot read the image's configuration").cause(e)

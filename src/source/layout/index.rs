@@ -3,8 +3,20 @@ use std::time::{Duration, Instant};
 
 use super::open::write;
 use super::{Layout, LayoutError};
+use crate::digest::Digest;
 use crate::limits;
 use crate::oci::{Descriptor, Index, media_type};
+
+/// What came of moving a tag from what it was expected to lead to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flip {
+    /// It leads there now.
+    Moved,
+    /// It led there already.
+    Already,
+    /// It leads to something else than was expected, or nowhere, and was left alone.
+    Other(Option<Digest>),
+}
 
 /// How long another writer may hold the lock. Blobs are written outside of it,
 /// so an honest one holds it for milliseconds.
@@ -50,6 +62,47 @@ impl Layout {
         self.update(|index| {
             set_tag(index, tag, manifest);
             Ok(())
+        })
+    }
+
+    /// What a tag leads to; `None` where there is no such tag.
+    ///
+    /// # Errors
+    /// `TagTwice`, and where `index.json` cannot be read.
+    pub fn tagged(&self, tag: &str) -> Result<Option<Digest>, LayoutError> {
+        self.tagged_in(&self.index()?, tag)
+    }
+
+    fn tagged_in(&self, index: &Index, tag: &str) -> Result<Option<Digest>, LayoutError> {
+        match self.by_tag(index, tag) {
+            Ok(found) => Ok(Some(found.digest)),
+            Err(LayoutError::NoTag { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Moves a tag as [`Layout::tag`] does, but only from where it is expected
+    /// to lead: compared and written under the layout's lock.
+    ///
+    /// # Errors
+    /// As [`Layout::tag`], and `TagTwice`.
+    pub fn flip(
+        &self,
+        tag: &str,
+        manifest: &Descriptor,
+        expected: Option<&Digest>,
+    ) -> Result<Flip, LayoutError> {
+        self.check_blob(manifest)?;
+        self.update(|index| {
+            let found = self.tagged_in(index, tag)?;
+            if found == Some(manifest.digest) {
+                return Ok(Flip::Already);
+            }
+            if found.as_ref() != expected {
+                return Ok(Flip::Other(found));
+            }
+            set_tag(index, tag, manifest);
+            Ok(Flip::Moved)
         })
     }
 

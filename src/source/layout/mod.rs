@@ -25,6 +25,7 @@ pub use blob::{BlobReader, BlobWriter};
 pub use closure::{Node, Piece, Role, Unreadable};
 pub use error::LayoutError;
 pub use graph::{Graph, Referring, Trouble};
+pub use index::Flip;
 pub use transfer::Moved;
 #[cfg(feature = "sign")]
 pub(crate) use transfer::listed;

@@ -115,7 +115,7 @@ impl Layout {
         })
     }
 
-    fn by_tag(&self, index: &Index, tag: &str) -> Result<Descriptor, LayoutError> {
+    pub(super) fn by_tag(&self, index: &Index, tag: &str) -> Result<Descriptor, LayoutError> {
         let mut found = index
             .manifests
             .iter()

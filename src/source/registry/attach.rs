@@ -1,6 +1,5 @@
 //! Hanging a referrer on a manifest.
 
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use super::upload::UploadError;
@@ -10,8 +9,6 @@ use crate::oci::{Descriptor, Index, Referrer, fallback_tag, media_type};
 
 /// How often the fallback list is written when others write it too.
 pub(super) const ROUNDS: u32 = 10;
-/// An `ETag` that nothing has.
-const NEVER: &str = "\"sha256:0000000000000000000000000000000000000000000000000000000000000000\"";
 
 /// What keeps two who attach at once from losing one of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,9 +170,8 @@ impl Repository {
 
     /// The same for what hangs there already.
     pub(super) async fn cas_of(&self, there: &Descriptor) -> Result<Cas, RegistryFault> {
-        let known = *self.host.cas.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = known {
-            return Ok(if known { Cas::Exact } else { Cas::BestEffort });
+        if let Some(known) = self.known() {
+            return Ok(Cas::of(known));
         }
         let (_, bytes) = self.document(there).await?;
         Ok(self.cas(there, &bytes).await)
@@ -203,26 +199,6 @@ impl Repository {
         let (_, bytes) = self.document(first).await?;
         let cas = self.cas(first, &bytes).await;
         self.list(subject, &missing, cas).await
-    }
-
-    /// Whether the registry honours `If-Match`, by a write that changes
-    /// nothing where it does not: of a manifest that is there already.
-    async fn cas(&self, there: &Descriptor, bytes: &[u8]) -> Cas {
-        let known = *self.host.cas.lock().unwrap_or_else(PoisonError::into_inner);
-        let honours = match known {
-            Some(known) => known,
-            None => {
-                let digest = there.digest.to_string();
-                let condition = [("if-match", NEVER.to_owned())];
-                let tried = self
-                    .put(&digest, &there.media_type, bytes, &condition)
-                    .await;
-                let honours = tried.is_ok_and(|answer| answer.status() == 412);
-                *self.host.cas.lock().unwrap_or_else(PoisonError::into_inner) = Some(honours);
-                honours
-            }
-        };
-        if honours { Cas::Exact } else { Cas::BestEffort }
     }
 }
 

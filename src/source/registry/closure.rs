@@ -3,7 +3,7 @@
 use tokio::task::JoinSet;
 
 use super::fault::bounded;
-use super::referrers::collected;
+use super::referrers::{Fetched, collected};
 use super::{Class, RegistryFault, Repository};
 use crate::digest::Digest;
 use crate::limits;
@@ -19,6 +19,19 @@ impl Repository {
     /// # Errors
     /// As the registry says; `TooMuch` at the limits.
     pub async fn closure(&self, of: &Resolved) -> Result<Node, RegistryFault> {
+        self.walked(of, false).await
+    }
+
+    /// The same, for whoever must have all of it: a referrer that could not be
+    /// looked up is an error too. One that is listed and not there is none.
+    ///
+    /// # Errors
+    /// As [`Repository::closure`].
+    pub async fn whole_closure(&self, of: &Resolved) -> Result<Node, RegistryFault> {
+        self.walked(of, true).await
+    }
+
+    async fn walked(&self, of: &Resolved, whole: bool) -> Result<Node, RegistryFault> {
         let too_much = |error| self.too_much(&error);
         let mut walk =
             Walk::new(of.descriptor.clone(), of.document.clone(), 0).map_err(too_much)?;
@@ -30,43 +43,32 @@ impl Repository {
                     walk.document(document).map_err(too_much)?;
                 }
                 Some(Want::Referrers(of)) => {
-                    let found = self.referring(&of).await?;
+                    let listed = self.listed(&of).await?;
+                    let documents = self.documents(&listed).await;
+                    let mut faults = documents.iter().filter_map(|one| one.as_ref().err());
+                    if let Some(fault) = faults.find(|fault| whole && is_unknown(fault)) {
+                        return Err(fault.clone());
+                    }
+                    let mut found = told(listed, documents, &of);
+                    found.extend(self.legacy(&of).await?);
                     walk.referrers(found);
                 }
             }
         }
     }
 
-    /// What is about `subject`, read, each once: what is listed, and what lies
-    /// under cosign's older tags.
-    ///
-    /// # Errors
-    /// As [`Repository::referrers`]; one that cannot be read is told as such.
-    pub async fn referring(&self, subject: &Digest) -> Result<Vec<Referring>, RegistryFault> {
+    async fn listed(&self, subject: &Digest) -> Result<Vec<Descriptor>, RegistryFault> {
         let listed = self.referrers(subject).await?.entries;
         if listed.len() > limits::EVIDENCE {
             return Err(self.too_many(subject));
         }
-        let mut found = self.about(listed, subject).await;
-        found.extend(self.legacy(subject).await?);
-        Ok(found)
+        Ok(listed)
     }
 
     /// The manifests that a list leads to, each only where it is about `subject`.
     pub async fn about(&self, listed: Vec<Descriptor>, subject: &Digest) -> Vec<Referring> {
         let documents = self.documents(&listed).await;
-        listed
-            .into_iter()
-            .zip(documents)
-            .map(|(descriptor, document)| Referring {
-                document: match document {
-                    Ok((document, _)) => about(&descriptor, document, subject),
-                    Err(fault) => Err(trouble(&fault)),
-                },
-                descriptor,
-                legacy: None,
-            })
-            .collect()
+        told(listed, documents, subject)
     }
 
     /// What lies under cosign's tags for `subject`.
@@ -138,6 +140,29 @@ impl Repository {
             },
         }
     }
+}
+
+fn told(listed: Vec<Descriptor>, documents: Vec<Fetched>, subject: &Digest) -> Vec<Referring> {
+    listed
+        .into_iter()
+        .zip(documents)
+        .map(|(descriptor, document)| Referring {
+            document: match document {
+                Ok((document, _)) => about(&descriptor, document, subject),
+                Err(fault) => Err(trouble(&fault)),
+            },
+            descriptor,
+            legacy: None,
+        })
+        .collect()
+}
+
+/// Whether nothing is known of what was asked for: it may well be there.
+const fn is_unknown(fault: &RegistryFault) -> bool {
+    !matches!(
+        fault.class(),
+        Class::Absent | Class::Malformed | Class::Limit
+    )
 }
 
 /// What a list says of an entry must be what its manifest says itself.

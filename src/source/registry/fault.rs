@@ -50,6 +50,13 @@ impl Said {
     }
 }
 
+impl Said {
+    /// Whether that is its code.
+    pub fn is_code(&self, code: &str) -> bool {
+        self.0.split(':').next() == Some(code)
+    }
+}
+
 impl fmt::Display for Said {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
@@ -100,6 +107,16 @@ pub enum RegistryFault {
         /// What the network said, or the registry.
         cause: String,
     },
+    /// No TLS connection that could be believed.
+    #[error("{asked}: {cause}")]
+    Tls {
+        /// The request.
+        asked: Asked,
+        /// What happened.
+        cause: String,
+        /// What kind of trouble it is.
+        trouble: TlsTrouble,
+    },
     /// An answer that is none.
     #[error("{asked}: {why}")]
     Malformed {
@@ -141,6 +158,17 @@ pub enum RegistryFault {
     },
 }
 
+/// Why there is no TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsTrouble {
+    /// The registry's certificate was not accepted.
+    Certificate,
+    /// None came about: none is spoken there, or a client certificate is wanted.
+    Handshake,
+    /// It is wanted there, and was not spoken.
+    Wanted,
+}
+
 /// What a fault means to whoever asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
@@ -164,7 +192,7 @@ impl RegistryFault {
         match self {
             Self::NotFound { .. } => Class::Absent,
             Self::Denied { .. } => Class::Denied,
-            Self::Unreachable { .. } => Class::Unreachable,
+            Self::Unreachable { .. } | Self::Tls { .. } => Class::Unreachable,
             Self::Malformed { .. } => Class::Malformed,
             Self::TooMuch { .. } => Class::Limit,
             Self::Offline { .. }

@@ -8,8 +8,8 @@ use tokio::sync::Semaphore;
 
 use super::address::{base, is_local, resolved, same_origin};
 use super::auth::{Challenge, Credential, Credentials, Known, Scope, basic, challenges, fetch};
-use super::{Asked, RegistryFault, Said};
-use crate::http::{Client, HttpFault, Incoming, Method, Request};
+use super::{Asked, Conditions, RegistryFault, Said, TlsTrouble};
+use crate::http::{Client, HttpFault, Incoming, Method, Reply, Request};
 use crate::secret::Secret;
 
 /// For an answer to begin, with all attempts.
@@ -31,8 +31,8 @@ pub(super) struct Host {
     /// One log-in at a time: those that wait find its token.
     entering: tokio::sync::Mutex<()>,
     permits: Semaphore,
-    /// Whether `If-Match` is honoured, once that was tried.
-    pub(super) cas: Mutex<Option<bool>>,
+    /// Which conditions are honoured, once that was tried.
+    pub(super) cas: Mutex<Option<Conditions>>,
 }
 
 /// One request to a registry.
@@ -85,6 +85,12 @@ impl Answer {
         self.incoming.reply.header(name)
     }
 
+    /// Whether it has this status, and the registry's words begin with this code.
+    pub(super) fn says(&self, status: u16, code: &str) -> bool {
+        let reply = &self.incoming.reply;
+        reply.status == status && Said::of(&reply.body).is_code(code)
+    }
+
     /// The whole body; empty where it was left to be read piece by piece.
     pub(super) fn into_body(self) -> Vec<u8> {
         self.incoming.reply.body
@@ -93,6 +99,13 @@ impl Answer {
     /// The fault that a status stands for.
     pub(super) fn fault(self) -> RegistryFault {
         let said = Said::of(&self.incoming.reply.body);
+        if wants_tls(&self.url, &self.incoming.reply) {
+            return RegistryFault::Tls {
+                asked: self.asked,
+                cause: "it speaks TLS, and was spoken to without".to_owned(),
+                trouble: TlsTrouble::Wanted,
+            };
+        }
         let (asked, status) = (self.asked, self.incoming.reply.status);
         match status {
             404 => RegistryFault::NotFound { asked, said },
@@ -129,11 +142,29 @@ pub(super) fn network(asked: &Asked, error: &HttpFault) -> RegistryFault {
         HttpFault::Offline { endpoint } => RegistryFault::Offline {
             host: endpoint.clone(),
         },
+        HttpFault::Tls { .. } => RegistryFault::Tls {
+            asked,
+            cause: error.to_string(),
+            trouble: TlsTrouble::Certificate,
+        },
+        HttpFault::Handshake { .. } => RegistryFault::Tls {
+            asked,
+            cause: error.to_string(),
+            trouble: TlsTrouble::Handshake,
+        },
         other => RegistryFault::Unreachable {
             asked,
             cause: other.to_string(),
         },
     }
+}
+
+/// As servers in Go answer who speaks no TLS to them: in these words, which
+/// are no answer to HEAD, and without a single header.
+fn wants_tls(url: &str, reply: &Reply) -> bool {
+    let words = b"HTTP request to an HTTPS server";
+    let said = reply.body.windows(words.len()).any(|found| found == words);
+    reply.status == 400 && url.starts_with("http://") && (said || reply.headers().next().is_none())
 }
 
 impl Host {
@@ -236,6 +267,11 @@ impl Host {
             url: url.to_owned(),
             incoming,
         })
+    }
+
+    /// What let us in; `None` where nothing was wanted so far.
+    pub(super) fn entered(&self) -> Option<&'static str> {
+        self.lock().kind()
     }
 
     fn known(&self, scope: &Scope) -> Option<Secret> {

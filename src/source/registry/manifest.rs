@@ -1,5 +1,7 @@
 //! Manifests and indexes: read by tag or digest, checked, and written.
 
+use std::time::Duration;
+
 use super::host::{Answer, Ask};
 use super::{RegistryFault, Repository};
 use crate::crypto::{Hasher, sha256};
@@ -10,6 +12,8 @@ use crate::oci::{Descriptor, Document, media_type};
 use crate::reference::Select;
 use crate::source::layout::Resolved;
 
+/// How often a manifest is sent anew to a registry that doubts its digest.
+const PATIENCE: u32 = 3;
 /// All kinds that are read; what is not among them some registries refuse to give.
 const ACCEPT: &[&str] = &[
     media_type::MANIFEST,
@@ -132,20 +136,30 @@ impl Repository {
     ) -> Result<Answer, RegistryFault> {
         let url = self.path(&format!("manifests/{reference}"));
         let scope = self.push();
-        self.host
-            .ask(Ask {
+        // By its digest, or the very same bytes once more; with a condition, a
+        // second try could not tell its own success.
+        let repeatable = headers.is_empty();
+        let mut tries = 0;
+        loop {
+            let ask = Ask {
                 method: Method::Put,
                 url: &url,
                 scope: &scope,
                 headers,
                 body: Some((media_type, bytes.to_vec())),
-                // By its digest, or the very same bytes once more; with a
-                // condition, a second try could not tell its own success.
-                repeatable: headers.is_empty(),
+                repeatable,
                 limit: limits::REGISTRY_WORDS,
                 in_pieces: false,
-            })
-            .await
+            };
+            let answer = self.host.ask(ask).await?;
+            // The digest is of these bytes. A registry that keeps files says so
+            // where somebody else is writing what the manifest leads to.
+            if !(repeatable && answer.says(400, "DIGEST_INVALID") && tries < PATIENCE) {
+                return Ok(answer);
+            }
+            tries += 1;
+            tokio::time::sleep(Duration::from_millis(50 << tries)).await;
+        }
     }
 
     async fn answer(&self, reference: &str) -> Result<Answer, RegistryFault> {

@@ -19,11 +19,15 @@ mod closure;
 #[cfg(feature = "sign")]
 mod download;
 #[cfg(feature = "sign")]
+mod flip;
+#[cfg(feature = "sign")]
 mod host;
 #[cfg(feature = "sign")]
 mod legacy;
 #[cfg(feature = "sign")]
 mod manifest;
+#[cfg(feature = "sign")]
+mod probe;
 #[cfg(feature = "sign")]
 mod reach;
 #[cfg(not(feature = "sign"))]
@@ -43,11 +47,15 @@ mod upload;
 pub use attach::{Attached, Cas};
 #[cfg(feature = "sign")]
 pub use download::Download;
-pub use fault::{Asked, Class, RegistryFault, Said};
+pub use fault::{Asked, Class, RegistryFault, Said, TlsTrouble};
+#[cfg(feature = "sign")]
+pub use flip::Conditions;
 #[cfg(feature = "sign")]
 pub use legacy::{Appended, IsOurs};
 #[cfg(feature = "sign")]
 pub use manifest::Put;
+#[cfg(feature = "sign")]
+pub use probe::{Lists, Pieces, Reached};
 #[cfg(feature = "sign")]
 pub use reach::Repository;
 pub use reach::{Access, Registries};

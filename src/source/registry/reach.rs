@@ -87,9 +87,14 @@ impl Registries {
 
     fn host(&self, name: &str) -> Result<Host, RegistryFault> {
         let settings = &self.access.settings;
-        let plain = self.access.plain_http
-            || is_local(name)
-            || settings.plain_http.iter().any(|host| host == name);
+        let listed = |hosts: &[String]| hosts.iter().any(|host| host == name);
+        let (clear, tls) = (listed(&settings.plain_http), listed(&settings.tls));
+        if clear && tls {
+            return Err(RegistryFault::Settings(format!(
+                "[registries]: {name} stands in plain_http and in tls"
+            )));
+        }
+        let plain = self.access.plain_http || clear || is_local(name) && !tls;
         let named = self
             .access
             .auth_file

@@ -13,6 +13,8 @@ pub struct Settings {
     pub auth_file: Option<PathBuf>,
     /// Hosts, with their ports, that are spoken to without TLS.
     pub plain_http: Vec<String>,
+    /// Hosts of this machine, with their ports, that are spoken to with TLS.
+    pub tls: Vec<String>,
     /// Certificates of further authorities, PEM, beside the system's.
     pub authorities: Vec<PathBuf>,
     /// What connections show the registry.

@@ -274,7 +274,7 @@ impl Repository {
     }
 }
 
-fn location(answer: &Answer) -> Result<String, RegistryFault> {
+pub(super) fn location(answer: &Answer) -> Result<String, RegistryFault> {
     let to = answer.header("location").unwrap_or_default();
     resolved(&answer.url, to)
         .filter(|_| !to.is_empty())

@@ -328,10 +328,6 @@ fn a_tag_that_cannot_be_asked_for_is_no_absence() {
     let case = Case::new();
     case.put(SIG, &[case.signed(&case.payload())]);
     // A layer that does not come is a look-up that failed, too.
-    case.fake.front.next(
-        "GET /v2/test/app/blobs/",
-        Act::Slow(std::time::Duration::ZERO),
-    );
     case.fake
         .front
         .next("GET /v2/test/app/blobs/", answer(403, "", ""));

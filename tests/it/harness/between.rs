@@ -30,6 +30,8 @@ pub(crate) enum Act {
     Garbage(usize),
     /// A body without an end.
     Endless,
+    /// Answered with this status, and an error that quotes the credential it was shown.
+    Quote(u16),
 }
 
 /// One request.
@@ -139,6 +141,11 @@ impl Between {
         std::mem::take(&mut *self.seen.lock().unwrap())
     }
 
+    /// Plans nothing any more; how much was still to come.
+    pub(crate) fn forget(&self) -> usize {
+        std::mem::take(&mut *self.plan.lock().unwrap()).len()
+    }
+
     /// Whether everything that was planned came to pass.
     pub(crate) fn done(&self) -> bool {
         self.plan.lock().unwrap().is_empty()
@@ -189,6 +196,13 @@ fn serve(stream: &TcpStream, behind: &Behind, seen: &Mutex<Vec<Call>>, plan: &Pl
                 said.headers
                     .extend(lines.map(|(name, value)| (name.to_owned(), value.to_owned())));
                 said
+            }
+            Some(Act::Quote(status)) => {
+                let shown = call.header("authorization").unwrap_or_default();
+                let body = format!(
+                    "{{\"errors\":[{{\"code\":\"DENIED\",\"message\":\"not with {shown}\"}}]}}"
+                );
+                Said::new(status, body)
             }
             Some(Act::Garbage(length)) => Said::new(200, "x".repeat(length)),
             Some(Act::CutMid(at)) => {

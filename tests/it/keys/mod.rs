@@ -20,7 +20,7 @@ mod killed;
 mod knife;
 mod pkcs11;
 mod plugin;
-mod secrets;
+pub(crate) mod secrets;
 #[cfg(any(feature = "azure", feature = "gcp"))]
 mod standin;
 #[cfg(any(feature = "azure", feature = "gcp"))]

@@ -14,7 +14,7 @@ use super::{PASSPHRASE, obreia, place};
 use crate::harness::{Obreia, Output, Scratch, testdata};
 
 /// What was planted, and all that was said since.
-struct Planted {
+pub(crate) struct Planted {
     scratch: Scratch,
     secrets: Vec<String>,
     /// Files that hold a secret because it was put there.
@@ -23,7 +23,7 @@ struct Planted {
 }
 
 impl Planted {
-    fn new(scratch: &Scratch, secrets: &[&str]) -> Self {
+    pub(crate) fn new(scratch: &Scratch, secrets: &[&str]) -> Self {
         Self {
             scratch: scratch.clone(),
             secrets: secrets.iter().map(|s| (*s).to_owned()).collect(),
@@ -32,14 +32,19 @@ impl Planted {
         }
     }
 
-    fn in_file(mut self, file: &str) -> Self {
+    /// Others, which were not known before.
+    pub(crate) fn also<'a>(&mut self, secrets: impl Iterator<Item = &'a str>) {
+        self.secrets.extend(secrets.map(str::to_owned));
+    }
+
+    pub(crate) fn in_file(mut self, file: &str) -> Self {
         self.holders.push(self.scratch.join(file));
         self
     }
 
     /// Runs it as people do and as programs do, as talkative as it gets.
     #[track_caller]
-    fn run(&mut self, succeeds: impl Into<Option<bool>>, command: impl Fn() -> Obreia) {
+    pub(crate) fn run(&mut self, succeeds: impl Into<Option<bool>>, command: impl Fn() -> Obreia) {
         let succeeds = succeeds.into();
         for more in [&["-vv"][..], &["-vv", "-o", "json"]] {
             let out = command()
@@ -57,7 +62,7 @@ impl Planted {
 
     /// As [`Planted::run`], each time after the server was told what to do.
     #[track_caller]
-    fn fails(&mut self, prepare: impl Fn(), command: impl Fn() -> Obreia) {
+    pub(crate) fn fails(&mut self, prepare: impl Fn(), command: impl Fn() -> Obreia) {
         let command = || {
             prepare();
             command()
@@ -67,7 +72,7 @@ impl Planted {
 
     /// Looks everywhere.
     #[track_caller]
-    fn nowhere(&self) {
+    pub(crate) fn nowhere(&self) {
         assert!(self.said.len() > 4, "little was said");
         for secret in &self.secrets {
             assert!(secret.len() >= 8, "{secret:?} is found by chance");

@@ -86,13 +86,13 @@ fn names_that_lead_nowhere_or_to_several() {
         [
             "promote",
             "oci-layout:l:v1",
-            "registry.example/a:b",
+            "./somewhere",
             "--key",
             "k.pub",
         ],
     )
     .expect_code(2)
-    .stderr_has("registry");
+    .stderr_has("is not an OCI layout");
 }
 
 #[test]

@@ -50,6 +50,7 @@ struct State {
     manifests: BTreeMap<(String, String), (String, Vec<u8>)>,
     tags: BTreeMap<(String, String), String>,
     uploads: BTreeMap<String, Vec<u8>>,
+    begun: usize,
     tokens: usize,
     /// The only token that is let in; one that is older is no more.
     token: String,
@@ -89,6 +90,11 @@ impl Fake {
 
     pub(crate) fn has_blob(&self, digest: &str) -> bool {
         self.state.lock().unwrap().blobs.contains_key(digest)
+    }
+
+    /// How many uploads were begun and neither ended nor given up.
+    pub(crate) fn uploads(&self) -> usize {
+        self.state.lock().unwrap().uploads.len()
     }
 
     /// What a tag leads to.
@@ -266,7 +272,8 @@ fn upload(
             state.held.push((name.to_owned(), digest));
             return Said::new(201, "").with("Location", "/x");
         }
-        let id = format!("u{}", state.uploads.len());
+        state.begun += 1;
+        let id = format!("u{}", state.begun);
         state.uploads.insert(id.clone(), Vec::new());
         return Said::new(202, "")
             .with("Location", format!("/v2/{name}/blobs/uploads/{id}?state=s"));
@@ -291,6 +298,10 @@ fn upload(
             Said::new(202, "")
                 .with("Location", here)
                 .with("Range", range(held))
+        }
+        "DELETE" => {
+            state.uploads.remove(id);
+            Said::new(204, "")
         }
         _ => {
             held.extend_from_slice(&call.body);

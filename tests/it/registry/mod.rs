@@ -3,6 +3,9 @@
 
 pub(crate) use crate::harness::between;
 
+mod doctor;
+mod download;
+mod entering;
 // The unit tests use more of it.
 #[allow(dead_code)]
 pub(crate) mod fake;
@@ -10,11 +13,18 @@ mod faults;
 mod interop;
 mod legacy;
 mod moving;
+mod promotion;
+mod requests;
+mod secrets;
 mod server;
+mod tls;
+mod tokens;
 
 use obreia::oci::{Descriptor, media_type};
 use obreia::source::registry::{Access, Registries, Repository, Source};
-use serde_json::json;
+use serde_json::{Value, json};
+
+use crate::harness::Output;
 
 /// A repository that wants no credentials.
 pub(crate) fn repository(host: &str, name: &str) -> Repository {
@@ -29,6 +39,23 @@ pub(crate) fn wait<F: Future>(future: F) -> F::Output {
         .build()
         .unwrap()
         .block_on(future)
+}
+
+/// Whether anybody is told, as a reason, that there is no signature. That none
+/// was found so far may stand in a note.
+pub(crate) fn says_there_is_none(out: &Output) -> bool {
+    fn look(value: &Value) -> bool {
+        match value {
+            Value::Object(fields) => fields.iter().any(|(name, value)| {
+                let reasons = value.as_array().filter(|_| name == "reasons");
+                let mut codes = reasons.into_iter().flatten().map(|one| &one["code"]);
+                codes.any(|code| code == "no-signature") || look(value)
+            }),
+            Value::Array(values) => values.iter().any(look),
+            _ => false,
+        }
+    }
+    look(&out.json())
 }
 
 /// Puts an image that is told apart by its tag; its digest.

@@ -104,3 +104,28 @@ fn regctl_moves_what_we_attached_without_loss() {
         println!("| {name} | signature, bundle | moved by regctl | holds |");
     }
 }
+
+#[test]
+fn what_could_not_be_looked_up_is_not_left_behind() {
+    use super::between::Act;
+    use super::fake::{Fake, Kind};
+
+    let answer = |status, more| Act::Answer(status, more, String::new());
+    for (act, exit) in [(answer(403, ""), 5), (answer(429, "Retry-After: 999"), 4)] {
+        let (fake, scratch) = (Fake::new(Kind::default()), Scratch::new());
+        put_image(fake.host(), "test/app", "v1");
+        let at = format!("{}/test/app:v1", fake.host());
+        sign(&scratch, &at);
+        // The manifest of what hangs on it.
+        fake.front.next("/manifests/sha256:", act);
+        let out = ours(&scratch, &["copy", &at, "oci-layout:l:v1"]);
+        out.expect_code(exit).stderr_has("/manifests/sha256:");
+        assert!(!scratch.join("l").exists());
+        // One that is proven not to be there is told.
+        fake.front.next("/manifests/sha256:", answer(404, ""));
+        let out = ours(&scratch, &["copy", &at, "oci-layout:l:v1"]);
+        out.ok().stderr_has("not copied: sha256:");
+        ours(&scratch, &["copy", &at, "oci-layout:l:v1"]).ok();
+        verify(&scratch, "oci-layout:l:v1").ok();
+    }
+}

@@ -17,15 +17,39 @@ pub(super) const ALL: &[&str] = &["docker-registry", "registry", "olareg"];
 pub(super) struct Server {
     /// `host:port`.
     pub(super) host: String,
-    dir: TempDir,
+    /// Its data, configuration and log.
+    pub(super) dir: TempDir,
     child: Child,
+}
+
+/// The CNCF's registry, as Debian has it and as it is.
+pub(super) const DISTRIBUTION: &[&str] = &["docker-registry", "registry"];
+
+/// What a registry's configuration has beside the usual.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Setup {
+    /// The address to listen at; one of this machine's own where empty.
+    pub(super) address: String,
+    /// The section `auth:`.
+    pub(super) auth: String,
+    /// Below `http:`.
+    pub(super) tls: String,
 }
 
 impl Server {
     /// `None` in a quick run, where the test has been named as not run.
     pub(super) fn start(name: &str) -> Option<Self> {
+        Self::with(name, &Setup::default())
+    }
+
+    /// The same, set up otherwise; olareg takes none of it.
+    pub(super) fn with(name: &str, setup: &Setup) -> Option<Self> {
         let program = peer(name)?;
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = match setup.address.as_str() {
+            "" => "127.0.0.1",
+            address => address,
+        };
+        let free = TcpListener::bind((address, 0)).unwrap();
         let host = free.local_addr().unwrap().to_string();
         drop(free);
         let dir = tempfile::tempdir().unwrap();
@@ -46,8 +70,10 @@ impl Server {
             }
             _ => {
                 let config = format!(
-                    "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: {host}\n",
-                    dir.path().join("data").display()
+                    "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\n{}\nhttp:\n  addr: {host}\n{}\n",
+                    dir.path().join("data").display(),
+                    setup.auth,
+                    setup.tls
                 );
                 let file = dir.path().join("config.yml");
                 std::fs::write(&file, config).unwrap();
@@ -91,7 +117,9 @@ fn answers(host: &str) -> bool {
         write!(stream, "GET /v2/ HTTP/1.0\r\nHost: {host}\r\n\r\n")?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
-        Ok(answer.split(' ').nth(1) == Some("200"))
+        // It is up, whether it wants credentials (401) or TLS (400).
+        let status = answer.split(' ').nth(1);
+        Ok(matches!(status, Some("200" | "400" | "401")))
     };
     ask().unwrap_or_default()
 }

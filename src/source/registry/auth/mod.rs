@@ -85,6 +85,15 @@ impl Known {
             .map(|(_, token)| copy(&token.header))
     }
 
+    /// What is sent along, in words.
+    pub(super) fn kind(&self) -> Option<&'static str> {
+        match (&self.basic, self.tokens.is_empty()) {
+            (Some(_), _) => Some("a name and a password"),
+            (None, false) => Some("a token"),
+            (None, true) => None,
+        }
+    }
+
     pub(super) fn learn(&mut self, scope: Scope, token: Token) {
         // A session asks for few scopes; one that asks for many starts anew.
         if self.tokens.len() >= 64 {

@@ -3,6 +3,7 @@ use std::time::{Duration, Instant};
 use reqwest::Url;
 use serde::Deserialize;
 
+use super::super::host::network;
 use super::super::{Asked, RegistryFault, Said};
 use super::{Credential, Scope, Token, basic};
 use crate::http::{Client, Method, Request};
@@ -66,13 +67,8 @@ pub(in super::super) async fn fetch(
         deadline,
         limit: LONGEST,
     };
-    let reply = client
-        .send(&request)
-        .await
-        .map_err(|e| RegistryFault::Unreachable {
-            asked: asked.clone(),
-            cause: e.to_string(),
-        })?;
+    let reply = client.send(&request).await;
+    let reply = reply.map_err(|error| network(&asked, &error))?;
     let said = Said::of(&reply.body);
     match reply.status {
         200 => {}

@@ -1,0 +1,239 @@
+//! How many requests things take: numbers, never times. And who loses when two
+//! attach to one image at the same moment.
+
+use std::sync::Barrier;
+
+use obreia::crypto::sha256;
+use obreia::oci::{Descriptor, Referrer, media_type};
+use obreia::source::registry::{Cas, Repository};
+use serde_json::json;
+
+use super::between::Between;
+use super::fake::{Fake, Kind};
+use super::server::{ALL, Server};
+use super::{put_image, repository, wait};
+use crate::harness::{Output, Scratch, testdata};
+
+fn key(name: &str) -> String {
+    testdata("keys").join(name).display().to_string()
+}
+
+fn sign(scratch: &Scratch, name: &str) {
+    let key = key("p256.pkcs8.pem");
+    scratch
+        .obreia()
+        .args(["sign", name, "--key", &key])
+        .run()
+        .ok();
+}
+
+fn verify(scratch: &Scratch, name: &str) -> Output {
+    let key = key("p256.pub.pem");
+    scratch.obreia().args(["verify", name, "--key", &key]).run()
+}
+
+/// Something of that kind that is about `subject`, told apart by its words.
+fn about(subject: &Descriptor, kind: &str, words: &str) -> Referrer {
+    let layer = Descriptor::of(kind, words.as_bytes());
+    let empty = Descriptor::of(media_type::EMPTY, b"{}");
+    let manifest = json!({"schemaVersion": 2, "mediaType": media_type::MANIFEST,
+        "artifactType": kind, "config": empty, "layers": [layer], "subject": subject.bare()})
+    .to_string()
+    .into_bytes();
+    let mut descriptor = Descriptor::of(media_type::MANIFEST, &manifest);
+    descriptor.artifact_type = Some(kind.to_owned());
+    Referrer {
+        descriptor,
+        manifest,
+        blobs: vec![(layer, words.into()), (empty, b"{}".to_vec())],
+    }
+}
+
+fn subject(at: &Repository, digest: &str) -> Descriptor {
+    let select = obreia::reference::Select::Digest(digest.parse().unwrap());
+    wait(at.resolve(&select)).unwrap().descriptor
+}
+
+#[test]
+fn verifying_asks_for_what_it_needs_and_for_nothing_twice() {
+    for name in ALL {
+        let Some(server) = Server::start(name) else {
+            return;
+        };
+        let scratch = Scratch::new();
+        let digest = put_image(&server.host, "test/app", "v1");
+        let between = Between::new(&server.host);
+        let at = |what: &str| format!("{}/test/app{what}", between.host);
+        sign(&scratch, &at(":v1"));
+        let many = repository(&server.host, "test/app");
+        let of = subject(&many, &digest);
+        // What is called something else than evidence is not looked into.
+        for round in [0, 50] {
+            for number in 0..round {
+                let words = format!("licence {number}");
+                let referrer = about(&of, "application/vnd.acme.licence+json", &words);
+                wait(many.attach(&of, &referrer)).unwrap();
+            }
+            between.seen();
+            for what in [":v1".to_owned(), format!("@{digest}")] {
+                verify(&scratch, &at(&what)).ok();
+                let asked = between.seen();
+                let mut once = asked.clone();
+                once.sort_unstable();
+                once.dedup();
+                assert_eq!(once.len(), asked.len(), "{asked:?}");
+                // Manifest, list, referrer, bundle; and the tag under which
+                // clients keep the list where the registry has none.
+                let most = if *name == "olareg" { 4 } else { 5 };
+                assert!(asked.len() <= most, "{name}: {asked:#?}");
+                println!(
+                    "| {name} | verify{what:.3}, {} about it | {} requests |",
+                    round + 1,
+                    asked.len()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn signing_and_promoting_ask_for_a_bounded_number_of_things() {
+    let scratch = Scratch::new();
+    let (staging, production) = (Fake::new(Kind::default()), Fake::new(Kind::default()));
+    put_image(staging.host(), "test/app", "v1");
+    let from = format!("{}/test/app:v1", staging.host());
+    staging.front.seen();
+    sign(&scratch, &from);
+    let asked = staging.front.seen();
+    println!("sign: {} requests", asked.len());
+    assert!(asked.len() <= 14, "{asked:#?}");
+    let key = key("p256.pub.pem");
+    let to = format!("{}/prod/app:live", production.host());
+    let promote = || {
+        let args = ["promote", &from, &to, "--key", &key];
+        scratch.obreia().args(args).run().ok();
+        production.front.seen()
+    };
+    let first = promote();
+    let again = promote();
+    println!(
+        "promote: {} requests, and {} where all is there",
+        first.len(),
+        again.len()
+    );
+    assert!(first.len() <= 45, "{first:#?}");
+    assert!(again.len() <= 30, "{again:#?}");
+    // What is there is neither read nor sent again.
+    let blobs = |line: &&String| line.contains("/blobs/") && !line.starts_with("HEAD");
+    let moved: Vec<_> = again.iter().filter(blobs).collect();
+    assert!(
+        moved.iter().all(|line| line.starts_with("GET ")),
+        "{moved:?}"
+    );
+    let layer = sha256(b"a layer of v1").to_string();
+    assert!(moved.iter().all(|line| !line.contains(&layer)), "{moved:?}");
+}
+
+/// Two attach at once, that often; how many of the pieces are not found after.
+fn race(host: &str, rounds: usize) -> (usize, Cas) {
+    let mut lost = 0;
+    let mut kept_by = None;
+    for round in 0..rounds {
+        let name = format!("race/at-{round}");
+        let digest = put_image(host, &name, "v1");
+        let of = subject(&repository(host, &name), &digest);
+        let both = Barrier::new(2);
+        let pieces: Vec<_> = ["one", "two"]
+            .map(|words| about(&of, "application/vnd.acme.note+json", words))
+            .into();
+        let done: Vec<Cas> = std::thread::scope(|scope| {
+            let running: Vec<_> = pieces
+                .iter()
+                .map(|piece| {
+                    let (both, of, name) = (&both, &of, &name);
+                    scope.spawn(move || {
+                        // A process of its own knows nothing of the other's.
+                        let at = repository(host, name);
+                        both.wait();
+                        wait(at.attach(of, piece)).unwrap().cas
+                    })
+                })
+                .collect();
+            running.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        assert_eq!(done[0], done[1]);
+        kept_by = Some(done[0]);
+        let listed = wait(repository(host, &name).referrers(&of.digest)).unwrap();
+        let found = pieces.iter().filter(|piece| {
+            let mut entries = listed.entries.iter();
+            entries.any(|entry| entry.digest == piece.descriptor.digest)
+        });
+        let found = found.count();
+        assert!(found >= 1, "round {round}: both are gone");
+        assert_eq!(
+            found,
+            listed.entries.len(),
+            "round {round}: something else is listed"
+        );
+        lost += 2 - found;
+    }
+    (lost, kept_by.unwrap())
+}
+
+#[test]
+fn of_two_who_attach_at_once_none_is_lost_where_they_are_kept_apart() {
+    const ROUNDS: usize = 100;
+    for name in ALL {
+        let Some(server) = Server::start(name) else {
+            return;
+        };
+        let (lost, cas) = race(&server.host, ROUNDS);
+        println!(
+            "| {name} | two attach at once, {ROUNDS} rounds | cas: {} | {lost} of {} lost |",
+            cas.as_str(),
+            2 * ROUNDS
+        );
+        let expected = match *name {
+            "olareg" => Cas::Registry,
+            _ => Cas::BestEffort,
+        };
+        assert_eq!(cas, expected, "{name}");
+        assert!(cas == Cas::BestEffort || lost == 0, "{name} lost {lost}");
+    }
+    // None of these honours `If-Match`; one that does loses nothing.
+    let exact = Fake::new(Kind {
+        referrers: false,
+        ..Kind::default()
+    });
+    assert_eq!(race(exact.host(), 30), (0, Cas::Exact));
+    let listing = Fake::new(Kind::default());
+    assert_eq!(race(listing.host(), 30), (0, Cas::Registry));
+}
+
+#[test]
+fn a_piece_is_put_before_it_is_listed() {
+    let fake = Fake::new(Kind {
+        referrers: false,
+        ..Kind::default()
+    });
+    let digest = put_image(fake.host(), "test/app", "v1");
+    let at = repository(fake.host(), "test/app");
+    let of = subject(&at, &digest);
+    let piece = about(&of, "application/vnd.acme.note+json", "x");
+    fake.front.seen();
+    wait(at.attach(&of, &piece)).unwrap();
+    let asked = fake.front.seen();
+    let place = |part: &str| {
+        asked
+            .iter()
+            .position(|line| line.starts_with(part))
+            .unwrap()
+    };
+    let blob = place("PUT /v2/test/app/blobs/");
+    let manifest = place(&format!(
+        "PUT /v2/test/app/manifests/{}",
+        piece.descriptor.digest
+    ));
+    let list = place("PUT /v2/test/app/manifests/sha256-");
+    assert!(blob < manifest && manifest < list, "{asked:#?}");
+}
