@@ -32,7 +32,12 @@ pub(crate) enum Act {
     Endless,
     /// Answered with this status, and an error that quotes the credential it was shown.
     Quote(u16),
+    /// Answered with what this makes of the request; the server behind is not
+    /// asked.
+    Judged(Judge),
 }
+
+pub(crate) type Judge = Arc<dyn Fn(&Call) -> Said + Send + Sync>;
 
 /// One request.
 #[derive(Clone, Debug, Default)]
@@ -204,6 +209,7 @@ fn serve(stream: &TcpStream, behind: &Behind, seen: &Mutex<Vec<Call>>, plan: &Pl
                 );
                 Said::new(status, body)
             }
+            Some(Act::Judged(judge)) => judge(&call),
             Some(Act::Garbage(length)) => Said::new(200, "x".repeat(length)),
             Some(Act::CutMid(at)) => {
                 most = at;

@@ -10,6 +10,7 @@ use obreia::digest::Algorithm;
 use serde_json::{Value, json};
 
 use super::{Act, Bao, Between, policy, server};
+use crate::harness::between::{Call, Said};
 use crate::harness::{Output, Scratch, peer};
 use crate::keys::{obreia, place};
 
@@ -181,16 +182,18 @@ impl Pods {
     /// takes `good` alone, for `ns`'s `signer` of the uid `u1`.
     fn reviews(&self, good: &str) {
         let (bearer, good) = (format!("Bearer {}", self.reviewer), good.to_owned());
-        let judge = move |headers: &str, body: &[u8]| {
-            let mut lines = headers.lines().filter_map(|line| line.split_once(": "));
-            if !lines.any(|(n, v)| n.eq_ignore_ascii_case("authorization") && v == bearer) {
+        let json = |status, body: Value| {
+            Said::new(status, body.to_string()).with("Content-Type", "application/json")
+        };
+        let judge = move |call: &Call| {
+            if call.header("authorization") != Some(&bearer) {
                 let status = json!({
                     "kind": "Status", "apiVersion": "v1", "status": "Failure",
                     "message": "Unauthorized", "reason": "Unauthorized", "code": 401,
                 });
-                return (401, status.to_string());
+                return json(401, status);
             }
-            let asked: Value = serde_json::from_slice(body).unwrap();
+            let asked: Value = serde_json::from_slice(&call.body).unwrap();
             let status = if asked["spec"]["token"] == *good {
                 json!({
                     "authenticated": true, "audiences": asked["spec"]["audiences"],
@@ -206,7 +209,7 @@ impl Pods {
                 "kind": "TokenReview", "apiVersion": "authentication.k8s.io/v1",
                 "metadata": {}, "spec": asked["spec"], "status": status,
             });
-            (201, review.to_string())
+            json(201, review)
         };
         self.cluster
             .next("/tokenreviews", Act::Judged(Arc::new(judge)));

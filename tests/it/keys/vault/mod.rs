@@ -1,7 +1,6 @@
 //! Keys in a real OpenBao, and in one with a faulty server before it.
 
 mod bao;
-mod between;
 mod commands;
 mod cosign;
 mod faults;
@@ -12,9 +11,9 @@ mod sessions;
 
 use std::sync::OnceLock;
 
+pub(super) use crate::harness::between::{Act, Between};
 use crate::harness::{Obreia, Output, Scratch, peer};
 pub(super) use bao::{Bao, ROOT};
-pub(super) use between::{Act, Between};
 
 /// The one server of these tests, which no test seals or stops; `None` in a
 /// quick run.
