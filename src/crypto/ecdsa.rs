@@ -1,8 +1,7 @@
 //! ECDSA signatures as hardware and web services give them: r and s, each as
 //! long as the curve's order, one after the other (IEEE P1363, JWS).
 
-use der::asn1::UintRef;
-use der::{Encode, Header, Length, Tag};
+use super::parts::two_numbers;
 
 /// The same signature in ASN.1 DER (RFC 3279, section 2.2.3), as everything
 /// here has it; `None` where `raw` is no two numbers above zero.
@@ -14,15 +13,7 @@ pub fn ecdsa_der(raw: &[u8]) -> Option<Vec<u8>> {
     if [r, s].iter().any(|half| half.iter().all(|b| *b == 0)) {
         return None;
     }
-    encode(r, s).ok()
-}
-
-fn encode(r: &[u8], s: &[u8]) -> der::Result<Vec<u8>> {
-    let (r, s) = (UintRef::new(r)?.to_der()?, UintRef::new(s)?.to_der()?);
-    let inner = [r, s].concat();
-    let mut der = Header::new(Tag::Sequence, Length::try_from(inner.len())?)?.to_der()?;
-    der.extend_from_slice(&inner);
-    Ok(der)
+    two_numbers(r, s)
 }
 
 #[cfg(test)]

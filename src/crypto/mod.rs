@@ -6,6 +6,7 @@
 #[cfg(feature = "sign")]
 mod ecdsa;
 mod hash;
+mod parts;
 #[cfg(feature = "sign")]
 mod private;
 mod public_key;
@@ -14,6 +15,7 @@ mod scheme;
 #[cfg(feature = "sign")]
 pub use ecdsa::ecdsa_der;
 pub use hash::{Hasher, MultiHasher, sha256};
+pub use parts::{PublicParts, curve_der};
 #[cfg(feature = "sign")]
 pub use private::{PrivateKey, PrivateKeyError};
 pub use public_key::{KeyError, KeyKind, PublicKey};

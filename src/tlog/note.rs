@@ -4,7 +4,7 @@ use std::str::FromStr;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::crypto::{KeyKind, PublicKey, Scheme, sha256};
+use crate::crypto::{KeyKind, PublicKey, PublicParts, Scheme, sha256};
 
 /// Largest signed note that is read, in bytes.
 const NOTE: usize = 64 << 10;
@@ -14,9 +14,6 @@ const SIGNATURES: usize = 64;
 const NAME: usize = 256;
 /// The type of Ed25519 signatures in key ids and encoded keys.
 pub(super) const ED25519: u8 = 1;
-/// What stands before the 32 bytes of an Ed25519 key in its DER
-/// `SubjectPublicKeyInfo` (RFC 8410, section 4).
-const SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0];
 
 /// The public key of a note's signer: a name and an Ed25519 key, written
 /// `name+id+base64` as Go's `golang.org/x/mod/sumdb/note` has it.
@@ -87,11 +84,9 @@ impl FromStr for NoteKey {
         let [ED25519, point @ ..] = bytes.as_slice() else {
             return Err(bad("it is of another type than Ed25519"));
         };
-        if point.len() != 32 {
-            return Err(bad("an Ed25519 key has 32 bytes"));
-        }
-        let key = PublicKey::from_spki_der(&[&SPKI[..], point].concat())
-            .map_err(|e| NoteError::Key(e.to_string()))?;
+        let der = PublicParts::Ed25519(point).spki_der();
+        let der = der.ok_or_else(|| bad("an Ed25519 key has 32 bytes"))?;
+        let key = PublicKey::from_spki_der(&der).map_err(|e| NoteError::Key(e.to_string()))?;
         let key = Self::new(name, key)?;
         if id != format!("{:08x}", key.id) {
             return Err(bad("its id is not that of its name and key"));
@@ -235,7 +230,7 @@ fn key_id(name: &str, key: &[u8]) -> u32 {
 
 /// The 32 bytes of an Ed25519 key.
 fn raw(key: &PublicKey) -> &[u8] {
-    key.spki_der().get(SPKI.len()..).unwrap_or_default()
+    key.edwards_point().unwrap_or_default()
 }
 
 #[cfg(test)]

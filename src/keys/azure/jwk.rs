@@ -2,18 +2,9 @@
 //! here has: DER `SubjectPublicKeyInfo`.
 
 use azure_security_keyvault_keys::models::{CurveName, JsonWebKey, KeyType};
-use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, UintRef};
-use der::{Encode, Header, Length, Tag};
-use spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 
-use crate::crypto::PublicKey;
+use crate::crypto::{KeyKind, PublicKey, PublicParts, curve_der};
 use crate::keys::KeyFault;
-
-const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
-const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
-const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
-const P521: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
-const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
 /// The public key of `jwk`; `key` is its name, for messages.
 ///
@@ -46,9 +37,9 @@ pub(super) fn public_key(jwk: &JsonWebKey, key: &str) -> Result<PublicKey, KeyFa
 
 fn elliptic(jwk: &JsonWebKey, key: &str) -> Result<Vec<u8>, KeyFault> {
     let (curve, length) = match &jwk.crv {
-        Some(CurveName::P256) => (P256, 32_usize),
-        Some(CurveName::P384) => (P384, 48),
-        Some(CurveName::P521) => (P521, 66),
+        Some(CurveName::P256) => (KeyKind::EcP256, 32_usize),
+        Some(CurveName::P384) => (KeyKind::EcP384, 48),
+        Some(CurveName::P521) => (KeyKind::EcP521, 66),
         other => {
             let name = other.as_ref().map_or("none", AsRef::as_ref);
             return Err(KeyFault::WrongAlgorithm {
@@ -67,32 +58,20 @@ fn elliptic(jwk: &JsonWebKey, key: &str) -> Result<Vec<u8>, KeyFault> {
         point.extend(std::iter::repeat_n(0, padding));
         point.extend_from_slice(part);
     }
-    spki(EC_PUBLIC_KEY, AnyRef::from(&curve), &point).map_err(|_| malformed())
+    let curve = curve_der(curve).ok_or_else(malformed)?;
+    let parts = PublicParts::Point {
+        curve: &curve,
+        point: &point,
+    };
+    parts.spki_der().ok_or_else(malformed)
 }
 
 fn rsa(jwk: &JsonWebKey) -> Result<Vec<u8>, KeyFault> {
-    let number = |bytes: &Option<Vec<u8>>| -> der::Result<Vec<u8>> {
-        UintRef::new(bytes.as_deref().unwrap_or_default())?.to_der()
+    let parts = PublicParts::Rsa {
+        n: jwk.n.as_deref().unwrap_or_default(),
+        e: jwk.e.as_deref().unwrap_or_default(),
     };
-    let inner = |jwk: &JsonWebKey| -> der::Result<Vec<u8>> {
-        let numbers = [number(&jwk.n)?, number(&jwk.e)?].concat();
-        let length = Length::try_from(numbers.len())?;
-        let mut key = Header::new(Tag::Sequence, length)?.to_der()?;
-        key.extend_from_slice(&numbers);
-        spki(RSA, AnyRef::NULL, &key)
-    };
-    inner(jwk).map_err(|_| malformed())
-}
-
-fn spki(oid: ObjectIdentifier, parameters: AnyRef<'_>, key: &[u8]) -> der::Result<Vec<u8>> {
-    SubjectPublicKeyInfoRef {
-        algorithm: AlgorithmIdentifierRef {
-            oid,
-            parameters: Some(parameters),
-        },
-        subject_public_key: BitStringRef::from_bytes(key)?,
-    }
-    .to_der()
+    parts.spki_der().ok_or_else(malformed)
 }
 
 fn malformed() -> KeyFault {
@@ -105,7 +84,7 @@ fn malformed() -> KeyFault {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::{KeyKind, PrivateKey};
+    use crate::crypto::PrivateKey;
 
     fn ec(curve: CurveName, x: Vec<u8>, y: Vec<u8>) -> JsonWebKey {
         JsonWebKey {

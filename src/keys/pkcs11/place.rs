@@ -223,17 +223,6 @@ impl Places {
                 limits::MODULE_THREADS
             )));
         }
-        let rsa = match module.and_then(|m| m.rsa.as_deref()) {
-            None => None,
-            Some(name) => match Scheme::from_name(name) {
-                Some(scheme @ (Scheme::RsaPkcs1(_) | Scheme::RsaPss(_))) => Some(scheme),
-                _ => {
-                    return Err(wrong(format!(
-                        "rsa is {name:?}; rsa-pkcs1-sha256, rsa-pss-sha256 and their like with sha384 and sha512 are possible"
-                    )));
-                }
-            },
-        };
         let more = module.map_or(&[][..], |m| &m.environment);
         if let Some(all) = more.iter().find(|name| name.as_str() == "*") {
             return Err(wrong(format!(
@@ -247,7 +236,7 @@ impl Places {
             threads,
             environment: self.environment.only(|name| is_seen(name, more)),
             pin: module.and_then(|m| m.pin.clone()),
-            rsa,
+            rsa: module.and_then(|m| m.rsa).map(|rsa| rsa.0),
         })
     }
 }
@@ -333,8 +322,6 @@ mod tests {
         for (toml, says) in [
             ("threads = 0", "threads is 0"),
             ("threads = 1000", "threads is 1000"),
-            ("rsa = \"pss\"", "rsa is \"pss\""),
-            ("rsa = \"ed25519\"", "rsa is \"ed25519\""),
             ("environment = [\"*\"]", "would see the secrets"),
         ] {
             let text = format!("[modules.a]\npath = \"/a.so\"\n{toml}\n");

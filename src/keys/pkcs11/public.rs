@@ -1,15 +1,10 @@
 //! Public keys out of what tokens show, and signatures out of what they give.
 
-use der::asn1::{BitStringRef, ObjectIdentifier, OctetStringRef, UintRef};
-use der::{AnyRef, Decode, Encode, Reader, SliceReader, Tag, Tagged};
-use spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
+use der::asn1::{BitStringRef, OctetStringRef};
+use der::{AnyRef, Decode, Reader, SliceReader, Tag, Tagged};
 
 use super::wire::{Facts, Family};
-use crate::crypto::{KeyError, PublicKey, Scheme};
-
-const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
-const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
-const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+use crate::crypto::{KeyError, PublicKey, PublicParts, Scheme, ecdsa_der};
 
 /// The public key: as the token states it whole, else from its parts, else
 /// from the certificate that goes with it. `None` where it shows none.
@@ -36,26 +31,21 @@ pub(super) fn public_key(facts: &Facts) -> Result<Option<PublicKey>, KeyError> {
 }
 
 fn rsa(facts: &Facts) -> Option<Vec<u8>> {
-    let modulus = facts.modulus.as_deref().filter(|m| !m.is_empty())?;
-    // RFC 8017, appendix A.1.1.
-    let key = two_numbers(modulus, facts.exponent.as_deref()?)?;
-    spki(RSA, Some(AnyRef::NULL), &key)
+    let n = facts.modulus.as_deref().filter(|m| !m.is_empty())?;
+    let e = facts.exponent.as_deref()?;
+    PublicParts::Rsa { n, e }.spki_der()
 }
 
 fn ec(facts: &Facts) -> Option<Vec<u8>> {
-    let curve = AnyRef::from_der(facts.ec_params.as_deref()?).ok()?;
-    spki(
-        EC_PUBLIC_KEY,
-        Some(curve),
-        &point(facts.ec_point.as_deref()?)?,
-    )
+    let curve = facts.ec_params.as_deref()?;
+    let point = &point(facts.ec_point.as_deref()?)?;
+    PublicParts::Point { curve, point }.spki_der()
 }
 
 /// The curve is named in as many ways as there are versions of PKCS #11; a
 /// point of 32 bytes settles that it is Ed25519, for Ed448 has 57.
 fn edwards(facts: &Facts) -> Option<Vec<u8>> {
-    let point = point(facts.ec_point.as_deref()?)?;
-    (point.len() == 32).then(|| spki(ED25519, None, &point))?
+    PublicParts::Ed25519(&point(facts.ec_point.as_deref()?)?).spki_der()
 }
 
 /// `CKA_EC_POINT` is an OCTET STRING, and with some tokens what is in it.
@@ -68,15 +58,6 @@ fn point(stated: &[u8]) -> Option<Vec<u8>> {
         return inside.as_bytes().map(ToOwned::to_owned);
     }
     (!stated.is_empty()).then(|| stated.to_owned())
-}
-
-fn spki(oid: ObjectIdentifier, parameters: Option<AnyRef<'_>>, key: &[u8]) -> Option<Vec<u8>> {
-    SubjectPublicKeyInfoRef {
-        algorithm: AlgorithmIdentifierRef { oid, parameters },
-        subject_public_key: BitStringRef::from_bytes(key).ok()?,
-    }
-    .to_der()
-    .ok()
 }
 
 /// The `SubjectPublicKeyInfo` in a certificate (RFC 5280, section 4.1), which
@@ -114,21 +95,18 @@ pub(super) fn signature(scheme: Scheme, given: &[u8]) -> Option<Vec<u8>> {
     if given.len() != 2 * size {
         return None;
     }
-    let (r, s) = given.split_at_checked(size)?;
-    // RFC 3279, section 2.2.3.
-    two_numbers(r, s)
-}
-
-/// A SEQUENCE of two INTEGERs, given as unsigned big-endian bytes.
-fn two_numbers(one: &[u8], two: &[u8]) -> Option<Vec<u8>> {
-    let mut both = UintRef::new(one).ok()?.to_der().ok()?;
-    both.extend(UintRef::new(two).ok()?.to_der().ok()?);
-    AnyRef::new(Tag::Sequence, &both).ok()?.to_der().ok()
+    ecdsa_der(given)
 }
 
 #[cfg(test)]
 mod tests {
+    use der::Encode;
+    use der::asn1::{ObjectIdentifier, UintRef};
+    use spki::SubjectPublicKeyInfoRef;
+
     use super::*;
+
+    const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
     fn key(name: &str) -> PublicKey {
         let path = format!("{}/testdata/keys/{name}", env!("CARGO_MANIFEST_DIR"));

@@ -147,7 +147,7 @@ pub(super) fn bench_at(soft: Soft, folder: &Path, rsa: Option<&str>) -> Option<P
         pin: None,
         threads: None,
         environment: Vec::new(),
-        rsa: rsa.map(ToOwned::to_owned),
+        rsa: rsa.and_then(crate::keys::RsaScheme::from_name),
     };
     let settings = Settings {
         environment: [(variable, conf.to_str().unwrap())].into(),

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{PROVIDER, PluginKeys, scheme_of};
+use super::{PluginKeys, scheme_of};
 use crate::crypto::{PublicKey, Scheme};
 use crate::keys::KeyFault;
 use crate::limits;
@@ -57,20 +57,6 @@ impl PluginKeys {
             )));
         }
         let settings = self.settings.get(scheme).cloned().unwrap_or_default();
-        let rsa = match &settings.rsa {
-            None => None,
-            Some(name) => match Scheme::from_name(name) {
-                Some(rsa @ (Scheme::RsaPkcs1(_) | Scheme::RsaPss(_))) => Some(rsa),
-                _ => {
-                    return Err(KeyFault::NotConfigured {
-                        provider: PROVIDER,
-                        why: format!(
-                            "[keys.plugin.{scheme}] rsa = {name:?} is no scheme; write it rsa-pss-sha256 or rsa-pkcs1-sha256 (or 384, 512)"
-                        ),
-                    });
-                }
-            },
-        };
         Ok(Target {
             scheme: written.to_owned(),
             resource: resource.to_owned(),
@@ -80,7 +66,7 @@ impl PluginKeys {
             timeout: settings
                 .timeout_seconds
                 .map(|seconds| Duration::from_secs(seconds.into())),
-            rsa,
+            rsa: settings.rsa.map(|rsa| rsa.0),
         })
     }
 }

@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::RsaScheme;
 use crate::environment::SecretSource;
 
 /// `[keys.pkcs11]`: HSMs and smart cards.
@@ -37,7 +38,7 @@ pub struct Pkcs11Module {
     /// The scheme that its RSA keys sign under: `rsa-pkcs1-sha256` unless
     /// another is named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rsa: Option<String>,
+    pub rsa: Option<RsaScheme>,
 }
 
 impl Pkcs11 {

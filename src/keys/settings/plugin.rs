@@ -2,6 +2,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::RsaScheme;
+
 /// `[keys.plugin.NAME]`: the plugin that answers to `NAME://`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
@@ -12,7 +14,7 @@ pub struct Plugin {
     /// The scheme that its RSA keys sign under, as `rsa-pss-sha256`; without
     /// it Sigstore's convention, `rsa-pkcs1-sha256`. The protocol does not say.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub rsa: Option<String>,
+    pub rsa: Option<RsaScheme>,
     /// How long one run may take, in seconds; never longer than any provider
     /// may (30).
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -185,6 +185,21 @@ fn its_environment_is_ours_but_for_our_own_passphrases() {
 }
 
 #[test]
+fn a_scheme_that_is_none_of_rsa_is_refused_where_it_is_configured() {
+    let scratch = place();
+    let config = scratch.read_text("obreia.toml");
+    let hsm = "[keys.pkcs11.modules.hsm]\npath = \"/m.so\"";
+    for section in ["[keys.plugin.faulty]", hsm] {
+        for bad in ["pss", "ed25519", ""] {
+            let text = format!("{config}\n{section}\nrsa = {bad:?}\n");
+            scratch.write("obreia.toml", text);
+            let out = with(&scratch, &["key", "public", "faulty://key"]).run();
+            out.expect_code(3).stderr_has("is none of rsa-pkcs1-sha256");
+        }
+    }
+}
+
+#[test]
 fn offline_no_plugin_runs() {
     let scratch = place();
     scratch.write("f", "some bytes");
