@@ -15,7 +15,7 @@ pub enum TlsCause {
 
 /// What went wrong with TLS, where it was that.
 pub fn tls_cause(error: &(dyn Error + 'static)) -> Option<TlsCause> {
-    let found = of_tls(error).or_else(|| sources(error).find_map(of_tls))?;
+    let found = causes(error).find_map(of_tls)?;
     Some(match found {
         rustls::Error::InvalidCertificate(_)
         | rustls::Error::NoCertificatesPresented
@@ -27,12 +27,19 @@ pub fn tls_cause(error: &(dyn Error + 'static)) -> Option<TlsCause> {
 
 /// The innermost cause, in at most 512 characters: the outer ones repeat the URL.
 pub fn root_cause(error: &(dyn Error + 'static)) -> String {
-    sources(error)
+    causes(error)
         .last()
-        .map_or_else(|| error.to_string(), ToString::to_string)
+        .map_or_else(String::new, ToString::to_string)
         .chars()
         .take(512)
         .collect()
+}
+
+/// An error and what caused it, outermost first.
+pub fn causes<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| (*error).source())
 }
 
 /// An I/O error names as its source not what it holds but the source of that:
@@ -43,17 +50,6 @@ fn of_tls<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
             .downcast_ref::<std::io::Error>()
             .and_then(std::io::Error::get_ref)
             .and_then(|inner| of_tls(inner))
-    })
-}
-
-fn sources<'a>(
-    error: &'a (dyn Error + 'static),
-) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    let mut next = error.source();
-    std::iter::from_fn(move || {
-        let error = next?;
-        next = error.source();
-        Some(error)
     })
 }
 

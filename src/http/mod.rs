@@ -15,7 +15,7 @@ mod send;
 mod tests;
 
 pub use blot::blot;
-pub use cause::{TlsCause, root_cause, tls_cause};
+pub use cause::{TlsCause, causes, root_cause, tls_cause};
 pub use fault::HttpFault;
 pub use options::Options;
 pub use origin::{is_loopback, is_private, origin};

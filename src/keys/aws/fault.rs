@@ -8,8 +8,9 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use super::PROVIDER;
 use super::connector::InClear;
 use super::place::Place;
-use crate::http::HttpFault;
+use crate::http::{HttpFault, causes};
 use crate::keys::context::from_http;
+use crate::keys::said::one_line;
 use crate::keys::{KeyFault, provenance};
 
 /// Most characters of what AWS says that are kept.
@@ -111,7 +112,8 @@ impl Asked<'_> {
                     why: said.text(),
                 }
             }
-            _ if said.status == 403 || said.status == 401 => self.refused(said),
+            // What stands between may forbid as well, and no grant helps there.
+            code if !code.is_empty() && matches!(said.status, 401 | 403) => self.refused(said),
             _ => KeyFault::Provider {
                 provider: PROVIDER,
                 cause: format!("{} of {key}: {}", self.action, said.text()),
@@ -129,7 +131,7 @@ impl Asked<'_> {
 
     /// No answer came, or none that can be read.
     fn unanswered(&self, error: &(dyn Error + 'static)) -> KeyFault {
-        for source in sources(error) {
+        for source in causes(error) {
             if let Some(error) = source.downcast_ref::<CredentialsError>() {
                 return KeyFault::Login {
                     provider: PROVIDER,
@@ -174,7 +176,7 @@ struct Said<'a> {
 impl Said<'_> {
     /// All of it, and the id that AWS' own records have the request under.
     fn text(&self) -> String {
-        let message: String = self.message.chars().take(LONGEST).collect();
+        let message = one_line(self.message, LONGEST);
         match message.is_empty() {
             true => self.coded(),
             false => format!("{message} ({})", self.coded()),
@@ -184,11 +186,11 @@ impl Said<'_> {
     fn coded(&self) -> String {
         let mut text = match self.code.is_empty() {
             true => format!("status {}", self.status),
-            false => self.code.chars().take(LONGEST).collect(),
+            false => one_line(self.code, LONGEST),
         };
         if let Some(request) = self.request {
             text.push_str(", request ");
-            text.extend(request.chars().take(LONGEST));
+            text.push_str(&one_line(request, LONGEST));
         }
         text
     }
@@ -218,7 +220,7 @@ fn no_credentials(error: &CredentialsError) -> String {
 /// An error with its causes, outermost first.
 fn spelled(error: &(dyn Error + 'static)) -> String {
     let mut text = String::new();
-    for source in sources(error) {
+    for source in causes(error) {
         let said = source.to_string();
         if text.ends_with(&said) {
             continue;
@@ -229,12 +231,5 @@ fn spelled(error: &(dyn Error + 'static)) -> String {
         text.push_str(&said);
     }
     // What a program that gives credentials says may hold them.
-    let text = text.split("Stderr:").next().unwrap_or_default().trim_end();
-    text.chars().take(LONGEST).collect()
-}
-
-fn sources<'a>(
-    error: &'a (dyn Error + 'static),
-) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error| (*error).source())
+    one_line(text.split("Stderr:").next().unwrap_or_default(), LONGEST)
 }

@@ -1,12 +1,10 @@
 //! What the SDK says, as a fault of a key.
 
-use std::error::Error as _;
-
 use azure_core::error::{Error, ErrorKind, ErrorResponse};
 use azure_core::http::StatusCode;
 
 use super::PROVIDER;
-use crate::http::HttpFault;
+use crate::http::{HttpFault, causes};
 use crate::keys::KeyFault;
 use crate::keys::context::from_http;
 use crate::keys::said::one_line;
@@ -68,7 +66,8 @@ fn of_status(status: u16, said: &Said, asked: &Asked<'_>) -> KeyFault {
             key,
             why: said.message.clone(),
         },
-        403 => match said.inner.as_str() {
+        // What stands between may forbid as well, and no grant helps there.
+        403 if !said.code.is_empty() => match said.inner.as_str() {
             "KeyDisabled" => KeyFault::Disabled(key),
             "KeyOperationForbidden" => KeyFault::WrongUsage {
                 key,
@@ -138,17 +137,8 @@ fn said(error: &Error) -> Said {
 }
 
 fn in_chain<T: std::error::Error + 'static>(error: &Error) -> Option<&T> {
-    if let Some(found) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
-        return Some(found);
-    }
-    let mut next = error.source();
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        next = error.source();
-    }
-    None
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    inner.or_else(|| causes(error).find_map(|cause| cause.downcast_ref()))
 }
 
 /// What came from outside, in one line of bearable length. The SDK's own pointer
@@ -163,22 +153,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_vault_itself_says_that_there_is_no_key() {
+    fn only_the_vault_itself_says_that_there_is_no_key_or_no_right() {
         let asked = Asked {
             key: "azurekms://v/k",
             doing: "read",
             endpoint: "https://v",
             how: "az",
         };
-        let told = |code: &str| {
+        let told = |status, code: &str| {
             let said = Said {
                 code: code.to_owned(),
                 ..Said::default()
             };
-            of_status(404, &said, &asked).code()
+            of_status(status, &said, &asked).code()
         };
-        assert_eq!(told("KeyNotFound"), "no-such-key");
-        assert_eq!(told(""), "provider-failed");
-        assert_eq!(told("ResourceNotFound"), "provider-failed");
+        assert_eq!(told(404, "KeyNotFound"), "no-such-key");
+        assert_eq!(told(404, ""), "provider-failed");
+        assert_eq!(told(404, "ResourceNotFound"), "provider-failed");
+        assert_eq!(told(403, "Forbidden"), "kms-refused");
+        assert_eq!(told(403, ""), "provider-failed");
     }
 }

@@ -139,7 +139,8 @@ fn says_not_found(reply: &Reply) -> bool {
 }
 
 fn refusal(access: &Access, what: &str, reply: &Reply) -> KeyFault {
-    let said = one_line(&Status::of(reply).message, 300);
+    let status = Status::of(reply);
+    let said = one_line(&status.message, 300);
     let cause = match said.is_empty() {
         true => format!("the API server answers {}", reply.status),
         false => format!("{said} ({})", reply.status),
@@ -150,7 +151,8 @@ fn refusal(access: &Access, what: &str, reply: &Reply) -> KeyFault {
             how: access.how,
             cause,
         },
-        403 => KeyFault::Refused {
+        // What stands between may forbid as well, and no grant helps there.
+        403 if status.kind == "Status" => KeyFault::Refused {
             provider: PROVIDER,
             what: what.to_owned(),
             cause,

@@ -252,6 +252,13 @@ fn what_the_server_says_is_told_apart() {
             "forbidden (403)",
         ),
         (
+            403,
+            "<html>not from here".to_owned(),
+            "provider-failed",
+            FaultClass::Unavailable,
+            "answers 403",
+        ),
+        (
             500,
             "oops".to_owned(),
             "provider-failed",

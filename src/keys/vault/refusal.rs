@@ -117,15 +117,16 @@ impl<'a> Refusal<'a> {
 
     fn about(&self, key: &Name) -> Option<KeyFault> {
         let shown = || key.shown.clone();
+        // What stands between may forbid as well, and no grant helps there.
+        if !self.said.own {
+            return None;
+        }
         if self.status == 403 {
             return Some(KeyFault::Refused {
                 provider: PROVIDER,
                 what: shown(),
                 cause: self.said.text.clone(),
             });
-        }
-        if !self.said.own {
-            return None;
         }
         let gone = [
             "signing key not found",
@@ -263,6 +264,7 @@ mod tests {
             (404, "nothing more"),
             (404, "<html>key not found"),
             (404, "no route"),
+            (403, "<html>not from here"),
             (400, "no existing key named k"),
         ] {
             let code = refused(status, text, false, None).code();
