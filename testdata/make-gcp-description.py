@@ -15,7 +15,8 @@ document = json.load(open(sys.argv[1], encoding="utf-8"))
 rings = document["resources"]["projects"]["resources"]["locations"]["resources"]["keyRings"]
 keys = rings["resources"]["cryptoKeys"]
 versions = keys["resources"]["cryptoKeyVersions"]
-methods = [versions["methods"][name] for name in USED] + [keys["methods"]["create"]]
+methods = [versions["methods"][name] for name in USED]
+methods += [keys["methods"][name] for name in ("list", "create")]
 
 
 def value(described):

@@ -85,6 +85,7 @@ impl Administer<'_> {
             KeyFault::Deadline { .. }
             | KeyFault::Unreachable { .. }
             | KeyFault::Provider { .. }
+            | KeyFault::Plugin { .. }
                 if once =>
             {
                 KeyFault::Unsure {
@@ -93,6 +94,18 @@ impl Administer<'_> {
             }
             fault => fault,
         }
+    }
+
+    /// Whether it can be decided on without the key's being shown: to disable
+    /// one is most urgent where it was replaced, and those who may do that need
+    /// not be those who may see it.
+    fn goes_without(&self, fault: &KeyFault) -> bool {
+        let shown = fault.root();
+        matches!(self, Self::Disable(_))
+            && matches!(
+                shown,
+                KeyFault::PublicKeyChanged { .. } | KeyFault::Refused { .. }
+            )
     }
 
     /// What is to be made, where a key is.
@@ -144,7 +157,18 @@ impl Keyring {
                 check_new(new, &route)?;
                 None
             }
-            None => Some(as_info(&self.describe(change.key()).await?)),
+            None => Some(match self.describe(change.key()).await {
+                Err(fault) if change.goes_without(&fault) => route.canonical(&KeyInfo {
+                    id: route.target.without_version().to_string(),
+                    path: route.target.without_version().to_string(),
+                    version: None,
+                    purpose: None,
+                    state: KeyState::Enabled,
+                    version_state: VersionState::Active,
+                    provider: provider.name(),
+                }),
+                told => as_info(&told?),
+            }),
         };
         let decision = custody::decide(&Request {
             operation: change.operation(),
@@ -175,8 +199,12 @@ impl Keyring {
         let asking = Asking::of(unlock);
         let work = Box::pin(apply(provider, &change, &route.target, &asking));
         let work = within_but(self.settings().deadline, provider, &asking, work);
-        let (done, request) = provenance::of(work).await;
-        let pending = pending.known_as(request);
+        let (done, noted) = provenance::of(work).await;
+        let pending = pending.known_as(noted.request);
+        let done = done.map_err(|fault| match noted.acknowledged {
+            true => fault.after(&route.target.to_string()),
+            false => change.doubted(fault),
+        });
         match done {
             Ok(described) => {
                 let recorded = recorder.end(pending, "ok", described.generation).await;
@@ -189,7 +217,7 @@ impl Keyring {
                     fault => fault.code(),
                 };
                 let recorded = recorder.end(pending, result, None).await;
-                let told = route.told(change.doubted(fault));
+                let told = route.told(fault);
                 recorded.map_err(unrecorded(told.to_string()))?;
                 Err(told)
             }

@@ -17,6 +17,14 @@ impl Keyring {
         within(self.settings().deadline, adapter, adapter.probe()).await
     }
 
+    /// Whether [`Keyring::probe_provider`] asks somebody at `place`.
+    ///
+    /// # Errors
+    /// `KeyFault`, where no provider is there.
+    pub fn is_asked(&self, place: &KeyRef) -> Result<bool, KeyFault> {
+        Ok(self.adapter(&self.route(place)?)?.is_asked())
+    }
+
     /// What works now with `key` and will not for long, as its provider shows
     /// it now. Nothing is signed.
     ///

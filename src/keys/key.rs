@@ -226,8 +226,8 @@ impl Key {
             });
         }
         let pending = self.recorder.begin(&subject).await?;
-        let (checked, request) = provenance::of(self.checked(input)).await;
-        let pending = pending.known_as(request);
+        let (checked, noted) = provenance::of(self.checked(input)).await;
+        let pending = pending.known_as(noted.request);
         match checked {
             Ok((signature, sign, verify)) => {
                 let recorded = self.recorder.end(pending, "ok", None).await;

@@ -2,7 +2,8 @@
 //!
 //! One file per key and place that showed it, in the state folder:
 //! `known-keys/SHA-256-of-the-URI-hash-of-the-place.json`. A place is what the
-//! URI leaves out: the server, cluster, endpoint or module that was asked. Whoever can write there can also write the configuration, so it is trusted
+//! URI leaves out: the server, cluster, endpoint or module that was asked.
+//! Whoever can write there can also write the configuration, so it is trusted
 //! as far as that is. A version's public key never changes: one that does is
 //! a fault, also after the entry's age made it stale.
 
@@ -215,6 +216,26 @@ impl KnownKeys {
         }
     }
 
+    /// Takes note that the provider lets no version of `key` be used now: for
+    /// those who may not ask nothing verifies. Others ask anew, for that may
+    /// change. It is not told where that cannot be noted: what counts is the
+    /// refusal.
+    pub(super) fn ended(&self, provider: &'static str, key: &KeyRef, place: &str) {
+        if let Ok(Some(mut known)) = self.any(key, place) {
+            known.at = Timestamp::from_secs(0);
+            for version in &mut known.versions {
+                version.state = VersionState::Retired.as_str().to_owned();
+            }
+            let _ = self.learn(provider, key, place, known);
+        }
+    }
+
+    /// All versions that notes under these names tell of, whatever their state.
+    pub(super) fn versions(&self, notes: &[KeyRef], place: &str) -> Vec<KnownVersion> {
+        let known = notes.iter().filter_map(|note| self.any(note, place).ok()?);
+        known.flat_map(|known| known.versions).collect()
+    }
+
     /// Forgets `key`, wherever it was shown; tells whether anything was known.
     ///
     /// # Errors
@@ -283,6 +304,14 @@ impl Known {
         Ok(())
     }
 
+    /// Whether any version does.
+    fn verifies(&self) -> bool {
+        let state = |version: &KnownVersion| VersionState::from_name(&version.state);
+        let mut states = self.versions.iter().map(state);
+        // What cannot be read is told where it is read.
+        states.any(|state| state.is_none_or(VersionState::verifies))
+    }
+
     /// The versions to verify `key` with, the active one first.
     ///
     /// # Errors
@@ -318,6 +347,8 @@ impl Known {
                 key: shown,
                 version,
             }),
+            // When it was last looked at, nothing of it verified.
+            (Some(_), Some(_)) if !self.verifies() => Err(KeyFault::Disabled(key.to_string())),
             (Some(version), Some(named)) if !named.state.verifies() => Err(KeyFault::Retired {
                 key: shown,
                 version,
@@ -327,7 +358,6 @@ impl Known {
                 if found.is_empty() {
                     return Err(match self.versions.is_empty() {
                         true => KeyFault::NoSuchKey(shown),
-                        // When it was last looked at, nothing of it verified.
                         false => KeyFault::Disabled(shown),
                     });
                 }

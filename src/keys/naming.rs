@@ -65,10 +65,19 @@ impl NewKey {
     }
 }
 
-/// Why `key` cannot be meant, which names a version.
-pub(super) fn concerns_the_whole(key: String) -> KeyFault {
-    KeyFault::BadRequest {
-        key,
-        why: "this concerns the whole key, so it is named without a version".to_owned(),
+/// For what concerns `key` as a whole.
+///
+/// # Errors
+/// `BadRequest` where it names a version.
+pub(super) fn concerns_the_whole<V>(
+    key: &impl std::fmt::Display,
+    version: Option<V>,
+) -> Result<(), KeyFault> {
+    match version {
+        None => Ok(()),
+        Some(_) => Err(KeyFault::BadRequest {
+            key: key.to_string(),
+            why: "this concerns the whole key, so it is named without a version".to_owned(),
+        }),
     }
 }

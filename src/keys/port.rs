@@ -58,6 +58,12 @@ pub trait KeyProvider: KeyReader {
     /// Its name, in records and messages.
     fn name(&self) -> &'static str;
 
+    /// Whether there is one place behind all its keys, which [`probe`] asks;
+    /// where there is none, only what is set up is looked at.
+    ///
+    /// [`probe`]: KeyProvider::probe
+    fn is_asked(&self) -> bool;
+
     /// Whether the backend answers at all, and what works now and will not
     /// for long: of the backend, and of what was opened through this adapter.
     /// Unlocks nothing.

@@ -144,6 +144,18 @@ impl KeyFault {
             fault: Box::new(self),
         }
     }
+
+    /// What went wrong once `done` of `of` versions of a key were changed.
+    pub(super) fn partly(self, done: usize, of: usize) -> Self {
+        match done {
+            0 => self,
+            _ => Self::Partly {
+                done,
+                of,
+                fault: Box::new(self),
+            },
+        }
+    }
 }
 
 impl From<&KeyInfo> for KeyRecord {

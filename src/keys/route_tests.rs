@@ -104,6 +104,10 @@ impl KeyProvider for Fake {
         "fake"
     }
 
+    fn is_asked(&self) -> bool {
+        true
+    }
+
     fn probe(&self) -> BoxFuture<'_, Result<Vec<Warning>, KeyFault>> {
         Box::pin(async { Ok(Vec::new()) })
     }

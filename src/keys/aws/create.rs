@@ -8,7 +8,7 @@ use super::name::Name;
 use super::place::Place;
 use super::{AwsKeys, PROVIDER, spec};
 use crate::crypto::KeyKind;
-use crate::keys::{BoxFuture, Described, GenerateKey, KeyFault, NewKey, Unlock};
+use crate::keys::{BoxFuture, Described, GenerateKey, KeyFault, NewKey, Unlock, provenance};
 
 /// The shortest that AWS waits before it deletes a key, in days.
 const SHORTEST_WAIT: i32 = 7;
@@ -62,8 +62,8 @@ impl GenerateKey for AwsKeys {
                 let named = &aliases[..done];
                 return Err(self.abandon(&place, &name, &made, named, fault).await);
             }
-            let described = self.look(&place, &name, &made).await;
-            described.map_err(|fault| fault.after(&name.shown))
+            provenance::acknowledged(true);
+            self.look(&place, &name, &made).await
         })
     }
 }
@@ -121,7 +121,7 @@ impl AwsKeys {
     /// Whether `alias` names the key that was made.
     ///
     /// # Errors
-    /// `Provider` where that cannot be told: neither is then touched.
+    /// `Unavailable` where that cannot be told: neither is then touched.
     async fn names(
         &self,
         place: &Place,
@@ -141,12 +141,12 @@ impl AwsKeys {
                 .key_metadata
                 .is_some_and(|found| found.key_id() == made.key_id())),
             Err(KeyFault::NoSuchKey(_)) => Ok(false),
-            Err(unseen) => Err(KeyFault::Provider {
-                provider: PROVIDER,
+            Err(unseen) => Err(KeyFault::Unavailable {
+                doing: "make",
+                what: name.shown.clone(),
                 cause: format!(
-                    "{fault}; the key {} was made for {}, and is left as it is, because whether {alias} names it could not be seen ({unseen})",
-                    made.key_id(),
-                    name.shown
+                    "{fault}; the key {} was made for it, and is left as it is, because whether {alias} names it could not be seen ({unseen})",
+                    made.key_id()
                 ),
             }),
         }
@@ -165,12 +165,12 @@ impl AwsKeys {
         for alias in named {
             let deleted = place.client.delete_alias().alias_name(alias).send().await;
             if deleted.is_err() {
-                return KeyFault::Provider {
-                    provider: PROVIDER,
+                return KeyFault::Unavailable {
+                    doing: "make",
+                    what: name.shown.clone(),
                     cause: format!(
-                        "{fault}; the key {} was made for {}, and {alias} names it still",
-                        made.key_id(),
-                        name.shown
+                        "{fault}; the key {} was made for it, and {alias} names it still",
+                        made.key_id()
                     ),
                 };
             }
@@ -179,12 +179,12 @@ impl AwsKeys {
         let request = request.pending_window_in_days(SHORTEST_WAIT);
         match request.key_id(made.key_id()).send().await {
             Ok(_) => fault,
-            Err(_) => KeyFault::Provider {
-                provider: PROVIDER,
+            Err(_) => KeyFault::Unavailable {
+                doing: "make",
+                what: name.shown.clone(),
                 cause: format!(
-                    "{fault}; the key {} was made for {}, has no name and could not be deleted",
-                    made.key_id(),
-                    name.shown
+                    "{fault}; the key {} was made for it, has no name and could not be deleted",
+                    made.key_id()
                 ),
             },
         }

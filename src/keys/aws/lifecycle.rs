@@ -1,7 +1,7 @@
 use super::fault::{Asked, note};
 use super::{AwsKeys, PROVIDER};
 use crate::custody::KeyState;
-use crate::keys::{BoxFuture, Described, KeyFault, Lifecycle, Unlock};
+use crate::keys::{BoxFuture, Described, KeyFault, Lifecycle, Unlock, provenance};
 use crate::reference::KeyRef;
 
 impl Lifecycle for AwsKeys {
@@ -34,11 +34,14 @@ impl Lifecycle for AwsKeys {
                     sent.map_err(|e| asked("kms:DisableKey").failed(&e))?;
                 }
             }
-            // Verifying asks anew: what is noted says that it may.
-            let at = self.places.name(&name);
-            self.context.known.doubt(PROVIDER, key, &at);
-            let described = self.described(&place, &name, &metadata).await;
-            let described = described.map_err(|fault| fault.after(&name.shown))?;
+            provenance::acknowledged(true);
+            let (notes, at) = (&self.context.known, self.places.name(&name));
+            match state {
+                // Verifying asks anew: what is noted says that it may not.
+                KeyState::Enabled => notes.doubt(PROVIDER, key, &at),
+                KeyState::Disabled => notes.ended(PROVIDER, key, &at),
+            }
+            let described = self.described(&place, &name, &metadata).await?;
             // The change was acknowledged; AWS may tell of the old state for a while.
             Ok(Described { state, ..described })
         })

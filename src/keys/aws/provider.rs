@@ -63,7 +63,9 @@ impl KeyProvider for AwsKeys {
             let Some(active) = known.into_iter().next() else {
                 return Err(KeyFault::NoSuchKey(name.shown));
             };
+            let at = self.places.name(&name);
             Ok(Box::new(AwsSigner {
+                notes: (self.context.known.clone(), key.clone(), at),
                 place: self.places.of(&name).await?,
                 info: KeyInfo {
                     id: active.key_id,
@@ -84,6 +86,10 @@ impl KeyProvider for AwsKeys {
 
     fn name(&self) -> &'static str {
         PROVIDER
+    }
+
+    fn is_asked(&self) -> bool {
+        true
     }
 
     fn probe(&self) -> BoxFuture<'_, Result<Vec<Warning>, KeyFault>> {

@@ -7,7 +7,7 @@ use super::{AwsKeys, PROVIDER, spec};
 use crate::crypto::{KeyKind, PublicKey, Scheme};
 use crate::digest::Algorithm;
 use crate::keys::KeyFault;
-use crate::keys::known::{Known, KnownVersion};
+use crate::keys::known::{Known, KnownKeys, KnownVersion};
 use crate::reference::KeyRef;
 use crate::trust::VersionState;
 
@@ -40,16 +40,8 @@ impl AwsKeys {
             return Ok(known);
         }
         let place = self.places.of(&name).await?;
-        let metadata = match self.metadata(&place, &name).await {
-            Ok(metadata) => Some(metadata),
-            // The right to sign and to read the public key is enough.
-            Err(KeyFault::Refused { .. }) => None,
-            Err(fault) => return Err(fault),
-        };
-        if let Some(metadata) = &metadata {
-            usable(&name, metadata)?;
-        }
-        let mut shown = self.public_key(&place, &name).await?;
+        let asked = self.shown(&place, &name).await;
+        let (metadata, mut shown) = asked.inspect_err(|fault| self.doubt(key, &name, fault))?;
         if let Some(arn) = metadata.and_then(|metadata| metadata.arn)
             && same_key(&arn, &shown.id)
         {
@@ -68,6 +60,28 @@ impl AwsKeys {
         };
         self.learn(key, &name, &known)?;
         Ok(known)
+    }
+
+    /// The key as AWS shows it now, which lets it be used.
+    async fn shown(
+        &self,
+        place: &Place,
+        name: &Name,
+    ) -> Result<(Option<KeyMetadata>, Shown), KeyFault> {
+        let metadata = match self.metadata(place, name).await {
+            Ok(metadata) => Some(metadata),
+            // The right to sign and to read the public key is enough.
+            Err(KeyFault::Refused { .. }) => None,
+            Err(fault) => return Err(fault),
+        };
+        if let Some(metadata) = &metadata {
+            usable(name, metadata)?;
+        }
+        Ok((metadata, self.public_key(place, name).await?))
+    }
+
+    fn doubt(&self, key: &KeyRef, name: &Name, fault: &KeyFault) {
+        doubt(&self.context.known, key, &self.places.name(name), fault);
     }
 
     /// Takes note of what AWS showed. An alias that names another key than
@@ -187,6 +201,18 @@ impl AwsKeys {
             public_key,
             scheme,
         })
+    }
+}
+
+/// Lets the key be asked for anew where AWS said that what is noted no longer
+/// holds.
+pub(super) fn doubt(notes: &KnownKeys, key: &KeyRef, at: &str, fault: &KeyFault) {
+    match fault {
+        KeyFault::Disabled(_) | KeyFault::PendingDeletion(_) => notes.ended(PROVIDER, key, at),
+        KeyFault::NoSuchKey(_) | KeyFault::WrongUsage { .. } | KeyFault::Refused { .. } => {
+            notes.doubt(PROVIDER, key, at);
+        }
+        _ => {}
     }
 }
 

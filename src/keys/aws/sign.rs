@@ -7,12 +7,14 @@ use aws_sdk_kms::types::MessageType;
 use super::fault::{Asked, note};
 use super::name::{Name, same_key};
 use super::place::Place;
-use super::show::replaced;
+use super::show::{doubt, replaced};
 use super::{PROVIDER, spec};
 use crate::crypto::{PublicKey, Scheme};
 use crate::custody::KeyInfo;
 use crate::digest::Digest;
+use crate::keys::known::KnownKeys;
 use crate::keys::{BoxFuture, KeyFault, PrehashSigner, Signer, prehash};
+use crate::reference::KeyRef;
 
 /// Longest message that AWS KMS takes whole, in bytes.
 const WHOLE: usize = 4096;
@@ -24,11 +26,15 @@ pub(super) struct AwsSigner {
     pub(super) info: KeyInfo,
     pub(super) public_key: PublicKey,
     pub(super) scheme: Scheme,
+    /// What is known of keys, of this one under this name at that place.
+    pub(super) notes: (KnownKeys, KeyRef, String),
 }
 
 impl AwsSigner {
     async fn signature(&self, bytes: &[u8], kind: MessageType) -> Result<Vec<u8>, KeyFault> {
-        let output = self.request(bytes, kind).await?;
+        let signed = self.request(bytes, kind).await;
+        let (notes, key, at) = &self.notes;
+        let output = signed.inspect_err(|fault| doubt(notes, key, at, fault))?;
         // The key is asked for by the name that was given, as the caller's
         // rights may hang on the alias; which key answered is checked here.
         let lacks = |what| KeyFault::Provider {

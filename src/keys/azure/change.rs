@@ -11,7 +11,7 @@ use crate::crypto::KeyKind;
 use crate::custody::KeyState;
 use crate::keys::naming::concerns_the_whole;
 use crate::keys::{
-    BoxFuture, Described, GenerateKey, KeyFault, Lifecycle, NewKey, RotateKey, Unlock,
+    BoxFuture, Described, GenerateKey, KeyFault, Lifecycle, NewKey, RotateKey, Unlock, provenance,
 };
 use crate::reference::KeyRef;
 use crate::time::Span;
@@ -24,7 +24,8 @@ impl GenerateKey for AzureKeys {
         _: &'a dyn Unlock,
     ) -> BoxFuture<'a, Result<Described, KeyFault>> {
         Box::pin(async move {
-            let name = whole(&new.key)?;
+            let name = Name::parse(&new.key)?;
+            concerns_the_whole(&new.key, name.version.as_ref())?;
             new.has_one_name(PROVIDER)?;
             let parameters = parameters(&name, kind)?;
             let vault = self.vault(&name.host)?;
@@ -35,9 +36,9 @@ impl GenerateKey for AzureKeys {
                 Ok(_) => return Err(KeyFault::Exists(name.whole().to_string())),
             }
             vault.create(&name, parameters).await?;
-            let seen = self.look_up(&vault).one(&name).await;
-            let told = seen.and_then(|seen| self.described(&name, &[seen]));
-            told.map_err(|fault| fault.after(&name.whole().to_string()))
+            provenance::acknowledged(true);
+            let seen = self.look_up(&vault).one(&name).await?;
+            self.described(&name, &[seen])
         })
     }
 }
@@ -52,12 +53,13 @@ impl RotateKey for AzureKeys {
         _: &'a dyn Unlock,
     ) -> BoxFuture<'a, Result<Described, KeyFault>> {
         Box::pin(async move {
-            let name = whole(key)?;
+            let name = Name::parse(key)?;
+            concerns_the_whole(key, name.version.as_ref())?;
             let vault = self.vault(&name.host)?;
             vault.rotate(&name).await?;
-            let seen = self.look_up(&vault).all(&name).await;
-            let told = seen.and_then(|seen| self.described(&name, &seen));
-            told.map_err(|fault| fault.after(&name.whole().to_string()))
+            provenance::acknowledged(true);
+            let seen = self.look_up(&vault).all(&name).await?;
+            self.described(&name, &seen)
         })
     }
 }
@@ -73,46 +75,48 @@ impl Lifecycle for AzureKeys {
             let name = Name::parse(key)?;
             let vault = self.vault(&name.host)?;
             let look_up = self.look_up(&vault);
+            // Without their public keys, which may be what is wrong. The newest
+            // comes last: as long as it is enabled the rest can be done again.
+            let listed = vault.states(&name).await?;
+            let wanted = state == KeyState::Enabled;
+            // A key with a version that is enabled is enabled, and versions that
+            // somebody disabled one by one stay so.
+            let done = wanted && listed.iter().any(|(_, enabled)| *enabled);
+            let due: Vec<&str> = listed
+                .iter()
+                .filter(|(_, enabled)| !done && *enabled != wanted)
+                .map(|(version, _)| version.as_str())
+                .collect();
+            let mut outcome = Ok(());
+            for (at, version) in due.iter().enumerate() {
+                let parameters = UpdateKeyPropertiesParameters {
+                    key_attributes: Some(KeyAttributes {
+                        enabled: Some(wanted),
+                        ..KeyAttributes::default()
+                    }),
+                    ..UpdateKeyPropertiesParameters::default()
+                };
+                let updated = vault.update(&name, version, parameters).await;
+                outcome = updated
+                    .map(drop)
+                    .map_err(|fault| fault.partly(at, due.len()));
+                if outcome.is_err() {
+                    break;
+                }
+            }
+            // However it ended, what was known before it may hold no more.
+            let own = listed.iter().map(|(version, _)| name.one(version));
+            for note in own.chain([name.newest(), name.whole()]) {
+                self.context.known.doubt(PROVIDER, &note, vault.endpoint());
+            }
+            outcome?;
+            provenance::acknowledged(!due.is_empty());
             let seen = match &name.version {
                 Some(_) => vec![look_up.one(&name).await?],
                 None => look_up.all(&name).await?,
             };
-            let wanted = state == KeyState::Enabled;
-            // A key with a version that is enabled is enabled, and versions that
-            // somebody disabled one by one stay so.
-            let done = wanted && seen.iter().any(|version| !version.is_disabled());
-            for version in &seen {
-                if !done && version.is_disabled() == wanted {
-                    let parameters = UpdateKeyPropertiesParameters {
-                        key_attributes: Some(KeyAttributes {
-                            enabled: Some(wanted),
-                            ..KeyAttributes::default()
-                        }),
-                        ..UpdateKeyPropertiesParameters::default()
-                    };
-                    vault.update(&name, &version.version, parameters).await?;
-                }
-                let note = name.one(&version.version);
-                self.context.known.doubt(PROVIDER, &note, vault.endpoint());
-            }
-            for note in [name.newest(), name.whole()] {
-                self.context.known.doubt(PROVIDER, &note, vault.endpoint());
-            }
-            let seen = match &name.version {
-                Some(_) => look_up.one(&name).await.map(|seen| vec![seen]),
-                None => look_up.all(&name).await,
-            };
-            let told = seen.and_then(|seen| self.described(&name, &seen));
-            told.map_err(|fault| fault.after(&name.asked().to_string()))
+            self.described(&name, &seen)
         })
-    }
-}
-
-fn whole(key: &KeyRef) -> Result<Name, KeyFault> {
-    let name = Name::parse(key)?;
-    match name.version {
-        None => Ok(name),
-        Some(_) => Err(concerns_the_whole(key.to_string())),
     }
 }
 

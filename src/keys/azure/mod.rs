@@ -211,6 +211,10 @@ impl KeyProvider for AzureKeys {
         PROVIDER
     }
 
+    fn is_asked(&self) -> bool {
+        false
+    }
+
     fn probe(&self) -> BoxFuture<'_, Result<Vec<Warning>, KeyFault>> {
         // There is no one vault to ask; what is set up is checked.
         Box::pin(async {
@@ -259,11 +263,8 @@ impl KeyProvider for AzureKeys {
         let name = Name::parse(key)?;
         let own = [name.whole(), name.newest()];
         let place = self.place(&name.host)?;
-        let known = own
-            .iter()
-            .filter_map(|note| self.context.known.any(note, &place).ok()?);
-        let listed = known.flat_map(|known| known.versions);
-        let named = listed.filter_map(|version| version.name);
+        let listed = self.context.known.versions(&own, &place);
+        let named = listed.into_iter().filter_map(|version| version.name);
         let versions = named.chain(name.version.clone());
         let mut notes: Vec<KeyRef> = versions.map(|v| name.one(&v)).collect();
         notes.extend(own);

@@ -62,16 +62,7 @@ impl AzureSigner {
             value: Some(digest.bytes().to_vec()),
         };
         let signed = self.vault.sign(&self.name, &self.version, parameters).await;
-        if matches!(
-            signed,
-            Err(KeyFault::Disabled(_) | KeyFault::NoSuchKey(_) | KeyFault::Refused { .. })
-        ) {
-            // What was remembered of the newest version may be what is wrong.
-            for note in [self.name.newest(), self.name.whole()] {
-                self.known.doubt(PROVIDER, &note, self.vault.endpoint());
-            }
-        }
-        let signed = signed?;
+        let signed = signed.inspect_err(|fault| self.doubt(fault))?;
         let broken = |cause: &str| KeyFault::Provider {
             provider: PROVIDER,
             cause: cause.to_owned(),
@@ -85,6 +76,28 @@ impl AzureSigner {
         match self.scheme {
             Scheme::RsaPkcs1(_) | Scheme::RsaPss(_) => Ok(raw),
             _ => ecdsa_der(&raw).ok_or_else(|| broken("it gave a signature that is none")),
+        }
+    }
+}
+
+impl AzureSigner {
+    /// Lets the key be asked for anew where the vault said that what is noted
+    /// no longer holds.
+    fn doubt(&self, fault: &KeyFault) {
+        let (notes, at) = (&self.known, self.vault.endpoint());
+        let version = self.name.one(&self.version);
+        match fault {
+            KeyFault::Disabled(_) | KeyFault::PendingDeletion(_) => {
+                notes.ended(PROVIDER, &version, at);
+            }
+            KeyFault::NoSuchKey(_) | KeyFault::Refused { .. } => {
+                notes.doubt(PROVIDER, &version, at);
+            }
+            _ => return,
+        }
+        // What was remembered of the newest version may be what is wrong.
+        for note in [self.name.newest(), self.name.whole()] {
+            notes.doubt(PROVIDER, &note, at);
         }
     }
 }

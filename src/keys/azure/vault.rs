@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use azure_core::http::{ClientOptions, RetryOptions, Transport as SdkTransport, UserAgentOptions};
 use azure_security_keyvault_keys::models::{
-    CreateKeyParameters, Key, KeyClientGetKeyOptions, KeyClientSignOptions,
+    CreateKeyParameters, Key, KeyAttributes, KeyClientGetKeyOptions, KeyClientSignOptions,
     KeyClientUpdateKeyPropertiesOptions, KeyOperationResult, KeyProperties, SignParameters,
     UpdateKeyPropertiesParameters,
 };
@@ -16,6 +16,7 @@ use futures_core::Stream;
 use super::PROVIDER;
 use super::fault::{self, Asked, SIGN};
 use super::login::{self, not_configured};
+use super::look_up::version_of;
 use super::transport::Transport;
 use super::uri::{Name, audience};
 use crate::http::Options;
@@ -156,6 +157,33 @@ impl Vault {
                 });
             }
         }
+    }
+
+    /// The version that is named, or all, oldest first, each with whether it is
+    /// enabled.
+    pub(super) async fn states(&self, name: &Name) -> Result<Vec<(String, bool)>, KeyFault> {
+        let enabled = |attributes: Option<&KeyAttributes>| {
+            attributes.and_then(|attributes| attributes.enabled) != Some(false)
+        };
+        if let Some(version) = &name.version {
+            let key = self.get(name, Some(version)).await?;
+            return Ok(vec![(version.clone(), enabled(key.attributes.as_ref()))]);
+        }
+        let mut found = Vec::new();
+        let mut versions = self.versions(name).await?;
+        versions.sort_by_key(|version| version.attributes.as_ref().and_then(|a| a.created));
+        for listed in versions {
+            let version = version_of(name, listed.kid.as_deref())?;
+            found.push((version, enabled(listed.attributes.as_ref())));
+        }
+        if found.is_empty() {
+            // Why there are none, or that somebody made one meanwhile.
+            let key = self.get(name, None).await?;
+            let kid = key.key.as_ref().and_then(|key| key.kid.as_deref());
+            let version = version_of(name, kid)?;
+            found.push((version, enabled(key.attributes.as_ref())));
+        }
+        Ok(found)
     }
 
     /// The names of all keys, whatever their state; `shown` is the vault.

@@ -213,6 +213,10 @@ impl KeyProvider for EmbeddedKeys {
         PROVIDER
     }
 
+    fn is_asked(&self) -> bool {
+        true
+    }
+
     fn probe(&self) -> BoxFuture<'_, Result<Vec<Warning>, KeyFault>> {
         Box::pin(async {
             let generation = self.tables.generation().await;

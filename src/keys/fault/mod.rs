@@ -327,6 +327,16 @@ pub enum KeyFault {
         /// What went wrong after that.
         fault: Box<KeyFault>,
     },
+    /// A change of several versions that ended before its last one.
+    #[error("{fault}; {done} of {of} versions were changed before that")]
+    Partly {
+        /// How many were changed.
+        done: usize,
+        /// How many were to be.
+        of: usize,
+        /// What went wrong then.
+        fault: Box<KeyFault>,
+    },
     /// A change that must not be made twice, and may have been made.
     #[error("{fault}; whether it was done is not known")]
     Unsure {

@@ -17,7 +17,9 @@ impl KeyFault {
     /// What went wrong at the key itself, by whatever rule it was reached.
     pub fn root(&self) -> &Self {
         match self {
-            Self::Mapped { fault, .. } | Self::Unsure { fault } => fault.root(),
+            Self::Mapped { fault, .. } | Self::Unsure { fault } | Self::Partly { fault, .. } => {
+                fault.root()
+            }
             fault => fault,
         }
     }
@@ -25,7 +27,9 @@ impl KeyFault {
     /// What kind of fault it is.
     pub fn class(&self) -> FaultClass {
         match self {
-            Self::Mapped { fault, .. } | Self::Unsure { fault } => fault.class(),
+            Self::Mapped { fault, .. } | Self::Unsure { fault } | Self::Partly { fault, .. } => {
+                fault.class()
+            }
             Self::WrongPassphrase(_)
             | Self::NotPermitted { .. }
             | Self::Disabled(_)
@@ -76,7 +80,9 @@ impl KeyFault {
     /// The kind of fault in one word, for the audit log.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Mapped { fault, .. } | Self::Unsure { fault } => fault.code(),
+            Self::Mapped { fault, .. } | Self::Unsure { fault } | Self::Partly { fault, .. } => {
+                fault.code()
+            }
             Self::WrongPassphrase(_) => "wrong-passphrase",
             Self::NoPassphrase { .. } => "no-passphrase",
             Self::NotPermitted { .. } => "denied",
@@ -128,6 +134,8 @@ impl KeyFault {
                 }
                 _ => return fault.hint(),
             },
+            // The rest is done by trying again, once that is mended.
+            Self::Partly { fault, .. } => return fault.hint(),
             Self::WrongPassphrase(_) => {
                 "check the passphrase, and which keystore or file it belongs to"
             }
@@ -239,6 +247,10 @@ fn listing(key: &str) -> &'static str {
         "openbao" | "hashivault" | "vault" => "list what there is with: obreia key list openbao://",
         "awskms" => "list what there is with: obreia key list awskms://",
         "pkcs11" => "list what there is with: obreia key list pkcs11:",
+        "azurekms" => "list what there is with: obreia key list azurekms://VAULT",
+        "gcpkms" => {
+            "list what there is with: obreia key list gcpkms://projects/P/locations/L/keyRings/R"
+        }
         _ => "check its name, and where it is asked for",
     }
 }

@@ -5,6 +5,22 @@ use std::path::Path;
 use super::*;
 use crate::crypto::KeyError;
 
+/// Keys, and what lists the others that are where they are not.
+const SOMEWHERE: [(&str, &str); 9] = [
+    ("kms://a", "obreia key list"),
+    ("openbao://a", "obreia key list openbao://"),
+    ("vault://a", "obreia key list openbao://"),
+    ("hashivault://a", "obreia key list openbao://"),
+    ("awskms:///a", "obreia key list awskms://"),
+    ("pkcs11:object=a", "obreia key list pkcs11:"),
+    ("azurekms://v/a", "obreia key list azurekms://VAULT"),
+    (
+        "gcpkms://projects/a",
+        "obreia key list gcpkms://projects/P/locations/L/keyRings/R",
+    ),
+    ("k8s://a/b", "check its name, and where it is asked for"),
+];
+
 /// One of each kind; one that is missing here does not compile.
 fn all() -> Vec<KeyFault> {
     use KeyFault as F;
@@ -151,13 +167,17 @@ fn all() -> Vec<KeyFault> {
             provider,
             cause: s(),
         },
+        F::Plugin {
+            plugin: s(),
+            failure: s(),
+        },
     ] {
         all.push(F::Unsure {
             fault: Box::new(fault),
         });
     }
-    let names = ["kms://a", "openbao://a", "awskms:///a", "pkcs11:object=a"];
-    all.extend(names.map(|name| F::NoSuchKey(name.to_owned())));
+    all.push(F::Busy(s()).partly(1, 2));
+    all.extend(SOMEWHERE.map(|(name, _)| F::NoSuchKey(name.to_owned())));
     all.extend(denied);
     all.extend(damaged);
     for fault in &all {
@@ -207,6 +227,7 @@ fn all() -> Vec<KeyFault> {
             | F::Unrecorded { .. }
             | F::NotShown { .. }
             | F::Unsure { .. }
+            | F::Partly { .. }
             | F::Mapped { .. } => {}
         }
     }
@@ -221,6 +242,43 @@ fn the_list_of_codes_is_complete() {
     found.sort_by_key(|(code, _)| *code);
     found.dedup();
     assert_eq!(found, KeyFault::CODES);
+}
+
+/// Somebody who is sent to another list finds nothing there either.
+#[test]
+fn what_is_missing_is_looked_for_where_it_was_asked_for() {
+    for (key, list) in SOMEWHERE {
+        let told = [
+            KeyFault::NoSuchKey(key.to_owned()),
+            KeyFault::NoSuchVersion {
+                key: key.to_owned(),
+                version: 1,
+            },
+        ];
+        for fault in told {
+            let hint = fault.hint().unwrap();
+            assert!(hint.ends_with(list), "{key}: {hint}");
+        }
+    }
+}
+
+#[test]
+fn what_was_done_before_it_went_wrong_is_counted() {
+    let refused = || KeyFault::Refused {
+        provider: "p",
+        what: "to change k".to_owned(),
+        cause: "no".to_owned(),
+    };
+    assert_eq!(refused().partly(0, 3), refused());
+    let told = refused().partly(2, 3);
+    assert_eq!(
+        (told.code(), told.class(), told.hint()),
+        (refused().code(), refused().class(), refused().hint())
+    );
+    assert!(
+        told.to_string()
+            .ends_with("2 of 3 versions were changed before that")
+    );
 }
 
 #[test]

@@ -32,6 +32,10 @@ impl KeyProvider for FileKeys {
         PROVIDER
     }
 
+    fn is_asked(&self) -> bool {
+        false
+    }
+
     fn probe(&self) -> BoxFuture<'_, Result<Vec<Warning>, KeyFault>> {
         Box::pin(async { Ok(Vec::new()) })
     }

@@ -11,12 +11,13 @@ use google_cloud_kms_v1::model::{
 use super::look_up::number;
 use super::service::Service;
 use super::uri::Name;
-use super::{GcpKeys, PROVIDER, algorithm, fault};
+use super::{GcpKeys, PROVIDER, algorithm};
 use crate::crypto::KeyKind;
 use crate::custody::KeyState;
 use crate::keys::naming::concerns_the_whole;
+use crate::keys::said::one_line;
 use crate::keys::{
-    BoxFuture, Described, GenerateKey, KeyFault, Lifecycle, NewKey, RotateKey, Unlock,
+    BoxFuture, Described, GenerateKey, KeyFault, Lifecycle, NewKey, RotateKey, Unlock, provenance,
 };
 use crate::reference::KeyRef;
 use crate::time::Span;
@@ -32,7 +33,8 @@ impl GenerateKey for GcpKeys {
         _: &'a dyn Unlock,
     ) -> BoxFuture<'a, Result<Described, KeyFault>> {
         Box::pin(async move {
-            let name = whole(&new.key)?;
+            let name = Name::parse(&new.key)?;
+            concerns_the_whole(&new.key, name.version)?;
             new.has_one_name(PROVIDER)?;
             let rsa = self.settings.rsa.map_or(algorithm::RSA, |rsa| rsa.0);
             let algorithm = algorithm::algorithm(kind, rsa, &name.whole().to_string())?;
@@ -41,6 +43,7 @@ impl GenerateKey for GcpKeys {
                 .set_version_template(CryptoKeyVersionTemplate::new().set_algorithm(algorithm));
             let service = self.service()?;
             service.create(&name, key).await?;
+            provenance::acknowledged(true);
             self.made(&service, &name, 1).await
         })
     }
@@ -56,9 +59,11 @@ impl RotateKey for GcpKeys {
         _: &'a dyn Unlock,
     ) -> BoxFuture<'a, Result<Described, KeyFault>> {
         Box::pin(async move {
-            let name = whole(key)?;
+            let name = Name::parse(key)?;
+            concerns_the_whole(key, name.version)?;
             let service = self.service()?;
             let made = service.rotate(&name).await?;
+            provenance::acknowledged(true);
             let version = number(&name, &made)?;
             self.made(&service, &name, version).await
         })
@@ -87,39 +92,58 @@ impl Lifecycle for GcpKeys {
             // A key with a version that is enabled is enabled, and versions that
             // somebody disabled one by one stay so.
             let done = state == KeyState::Enabled && listed.iter().any(|v| v.state == to);
-            for version in listed.iter().filter(|v| !done && v.state == from) {
-                let number = number(&name, version)?;
-                let change = change(&name, number, to.clone());
-                service.update(&name, number, change).await?;
-                look_up.doubt(&name, number);
+            let due = listed.iter().filter(|v| !done && v.state == from);
+            let due: Vec<u32> = due
+                .map(|version| number(&name, version))
+                .collect::<Result<_, _>>()?;
+            for (at, number) in due.iter().enumerate() {
+                let change = change(&name, *number, to.clone());
+                let updated = service.update(&name, *number, change).await;
+                // However it ended, what was known before it may hold no more.
+                look_up.doubt(&name, *number);
+                updated.map_err(|fault| fault.partly(at, due.len()))?;
             }
+            provenance::acknowledged(!due.is_empty());
             look_up.described(&name).await
         })
     }
 }
 
 impl GcpKeys {
-    /// A version that was just asked for, once it is there.
+    /// A version that Google said it makes, once it is there.
     async fn made(
         &self,
         service: &Service,
         name: &Name,
         version: u32,
     ) -> Result<Described, KeyFault> {
-        self.ready(service, name, version).await?;
         let look_up = self.look_up(service);
         look_up.doubt(name, version);
+        let ready = self.ready(service, name, version).await?;
+        if ready.state == State::GenerationFailed {
+            provenance::acknowledged(false);
+            let why = one_line(&ready.generation_failure_reason, 512);
+            return Err(KeyFault::Unavailable {
+                doing: "make",
+                what: name.one(version).to_string(),
+                cause: format!("Google could not generate it ({why})"),
+            });
+        }
         look_up.described(name).await
     }
 
-    /// Waits until a version that was just asked for is there.
-    async fn ready(&self, service: &Service, name: &Name, version: u32) -> Result<(), KeyFault> {
+    /// Waits until a version that was just asked for is there, or never will be.
+    async fn ready(
+        &self,
+        service: &Service,
+        name: &Name,
+        version: u32,
+    ) -> Result<CryptoKeyVersion, KeyFault> {
         let begun = std::time::Instant::now();
         loop {
             let looked = service.version(name, version).await?;
             if looked.state != State::PendingGeneration {
-                let key = name.whole().to_string();
-                return fault::of_state(&looked.state, &key, version).map_or(Ok(()), Err);
+                return Ok(looked);
             }
             if begun.elapsed() + PAUSE > self.context.deadline {
                 return Err(KeyFault::Deadline {
@@ -141,12 +165,4 @@ fn change(name: &Name, version: u32, to: State) -> UpdateCryptoKeyVersionRequest
     // The mask's own type is in a crate that need not be named.
     request.update_mask.get_or_insert_default().paths = vec!["state".to_owned()];
     request
-}
-
-fn whole(key: &KeyRef) -> Result<Name, KeyFault> {
-    let name = Name::parse(key)?;
-    match name.version {
-        None => Ok(name),
-        Some(_) => Err(concerns_the_whole(key.to_string())),
-    }
 }

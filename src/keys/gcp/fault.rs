@@ -1,16 +1,15 @@
 //! What the SDK and the service say, as a fault of a key.
 
-use std::error::Error as _;
-
 use google_cloud_gax::error::Error;
 use google_cloud_kms_v1::model::crypto_key_version::CryptoKeyVersionState as State;
 use serde::Deserialize;
 
 use super::PROVIDER;
 use super::login::MACHINE;
-use crate::http::{HttpFault, TlsCause, root_cause, tls_cause};
+use crate::http::{HttpFault, TlsCause, causes, root_cause, tls_cause};
 use crate::keys::KeyFault;
 use crate::keys::context::from_http;
+use crate::keys::said::one_line;
 
 /// What was asked of which key, for messages.
 pub(super) struct Asked<'a> {
@@ -25,6 +24,9 @@ pub(super) struct Asked<'a> {
     /// The way of logging in.
     pub(super) how: &'static str,
 }
+
+/// Infinitive of the operation that finds nothing where there is no key ring.
+pub(super) const MAKE: &str = "make";
 
 /// An answer that is none: status, and what the service said where it spoke as
 /// Google's services do.
@@ -73,6 +75,11 @@ impl Refusal {
                 provider: PROVIDER,
                 what: format!("to {} {key}", asked.doing),
                 cause: message,
+            },
+            "NOT_FOUND" if asked.doing == MAKE => KeyFault::BadRequest {
+                key,
+                why: "its key ring is not there: make it with gcloud kms keyrings create"
+                    .to_owned(),
             },
             "NOT_FOUND" => match asked.version {
                 Some(version) => KeyFault::NoSuchVersion { key, version },
@@ -138,9 +145,11 @@ fn of_login(error: &Error, asked: &Asked<'_>) -> KeyFault {
             endpoint,
             cause: root_cause(http),
         },
+        // What the parser says could quote what was answered.
+        Some(http) if http.is_decode() => unreachable("its answer cannot be read".to_owned()),
         Some(http) => match http.status() {
             Some(code) => status(code.as_u16()),
-            None if asked.how == MACHINE => nobody(asked, &root_cause(http)),
+            None if asked.how == MACHINE && http.is_connect() => nobody(asked, &root_cause(http)),
             None => unreachable(root_cause(http)),
         },
         None if asked.how == MACHINE => nobody(asked, &root_cause(error)),
@@ -162,15 +171,9 @@ fn login(asked: &Asked<'_>, cause: String) -> KeyFault {
     }
 }
 
+/// Of what caused `error`, the first of that kind.
 fn in_chain<T: std::error::Error + 'static>(error: &Error) -> Option<&T> {
-    let mut next = error.source();
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        next = error.source();
-    }
-    None
+    causes(error).skip(1).find_map(|cause| cause.downcast_ref())
 }
 
 /// Why a version in `state` is of no use; `None` for one that is enabled.
@@ -194,9 +197,7 @@ pub(super) fn of_state(state: &State, key: &str, version: u32) -> Option<KeyFaul
     })
 }
 
-/// What came from outside, in one line of bearable length.
+/// What came from outside.
 fn words(text: &str) -> String {
-    let line: Vec<&str> = text.split_whitespace().collect();
-    let line = line.join(" ");
-    line.chars().filter(|c| !c.is_control()).take(512).collect()
+    one_line(text, 512)
 }

@@ -11,9 +11,11 @@ use serde_json::Value;
 
 use super::PROVIDER;
 use crate::environment::Environment;
-use crate::keys::KeyFault;
 use crate::keys::settings::Gcp;
+use crate::keys::{KeyFault, Warning, expiry};
 use crate::limits;
+use crate::secret::Secret;
+use crate::time::Timestamp;
 
 /// The way of those who set up none.
 pub(super) const MACHINE: &str = "the machine's own identity";
@@ -113,6 +115,34 @@ pub(super) fn credentials(
     };
     let lacks = |_| unusable(format!("it lacks what {how} credentials need"));
     Ok((built.map_err(lacks)?, how))
+}
+
+/// What says itself when it ends of what is logged in with: a token of another
+/// issuer that lies in a file.
+pub(super) fn outlook(settings: &Gcp, environment: &Environment, now: Timestamp) -> Vec<Warning> {
+    let Source::File(file) = source(settings, environment) else {
+        return Vec::new();
+    };
+    let read = |file: &Path| {
+        crate::durable::read(file, limits::KEY_FILE)
+            .ok()
+            .map(Secret::new)
+    };
+    let end = || {
+        let json: Value = serde_json::from_slice(read(&file)?.expose()).ok()?;
+        let lies_in = &json["credential_source"];
+        let token = read(Path::new(lies_in["file"].as_str()?))?;
+        match lies_in["format"]["subject_token_field_name"].as_str() {
+            None => expiry::of_jwt(token.expose()),
+            Some(field) => {
+                let inside: Value = serde_json::from_slice(token.expose()).ok()?;
+                expiry::of_jwt(inside[field].as_str()?.as_bytes())
+            }
+        }
+    };
+    let what = "the federated token";
+    let told = expiry::warning("token-expires", what, end(), now, expiry::SOON);
+    told.into_iter().collect()
 }
 
 /// The first address in a credentials file that a secret would be sent to in

@@ -75,16 +75,16 @@ impl LookUp<'_> {
             public_key,
             scheme,
         };
-        self.learn(name, &name.note(version), vec![note(&seen, true)])?;
+        self.learn(name, &name.note(version), std::slice::from_ref(&seen))?;
         Ok(seen)
     }
 
     /// The newest version that may be used. Remembered as that, but not as all
     /// there is.
     pub(super) async fn newest(&self, name: &Name) -> Result<Seen, KeyFault> {
-        let version = self.enabled(name).await?[0];
+        let (version, _) = self.enabled(name).await?.swap_remove(0);
         let seen = self.one(name, version).await?;
-        self.learn(name, &name.newest(), vec![note(&seen, true)])?;
+        self.learn(name, &name.newest(), std::slice::from_ref(&seen))?;
         Ok(seen)
     }
 
@@ -92,7 +92,7 @@ impl LookUp<'_> {
     /// public key is does not change, so it is asked for once.
     pub(super) async fn all(&self, name: &Name) -> Result<Vec<Seen>, KeyFault> {
         let mut found: Vec<Seen> = Vec::new();
-        for version in self.enabled(name).await? {
+        for (version, _) in self.enabled(name).await? {
             let remembered = match found.is_empty() {
                 true => None,
                 false => self.remembered(name, version),
@@ -108,25 +108,25 @@ impl LookUp<'_> {
                 Err(fault) => return Err(fault),
             }
         }
-        let notes = found
-            .iter()
-            .enumerate()
-            .map(|(at, seen)| note(seen, at == 0));
-        self.learn(name, &name.whole(), notes.collect())?;
+        self.learn(name, &name.whole(), &found)?;
         Ok(found)
     }
 
     /// The versions that are enabled, newest first and never none.
-    async fn enabled(&self, name: &Name) -> Result<Vec<u32>, KeyFault> {
+    pub(super) async fn enabled(
+        &self,
+        name: &Name,
+    ) -> Result<Vec<(u32, CryptoKeyVersion)>, KeyFault> {
         let mut listed = Vec::new();
         for version in self.service.versions(name, "state=ENABLED").await? {
             // A service that does not know the filter sends all.
             if version.state == State::Enabled {
-                listed.push(number(name, &version)?);
+                listed.push((number(name, &version)?, version));
             }
         }
-        listed.sort_unstable_by_key(|number| std::cmp::Reverse(*number));
+        listed.sort_unstable_by_key(|(number, _)| std::cmp::Reverse(*number));
         if listed.is_empty() {
+            self.none_verifies(name);
             return Err(self.none_enabled(name).await?);
         }
         Ok(listed)
@@ -146,6 +146,19 @@ impl LookUp<'_> {
         } else {
             KeyFault::NoSuchKey(shown)
         })
+    }
+
+    /// Takes note that no version of the key is enabled.
+    pub(super) fn none_verifies(&self, name: &Name) {
+        for note in [name.newest(), name.whole()] {
+            self.known.ended(PROVIDER, &note, self.service.endpoint());
+        }
+    }
+
+    /// Takes note that the version is not enabled.
+    pub(super) fn verifies_not(&self, name: &Name, version: u32) {
+        let place = self.service.endpoint();
+        self.known.ended(PROVIDER, &name.note(version), place);
     }
 
     /// Lets everything that is known of the version be asked for anew.
@@ -169,6 +182,7 @@ impl LookUp<'_> {
         };
         let whole = name.whole().to_string();
         if let Some(of_state) = fault::of_state(&looked.state, &whole, version) {
+            self.verifies_not(name, version);
             return of_state;
         }
         match algorithm::scheme(&looked.algorithm, &name.one(version).to_string()) {
@@ -184,28 +198,30 @@ impl LookUp<'_> {
         Seen::noted(known.versions.first()?)
     }
 
-    /// Takes note of what was shown. A version that is not enabled is shown no
-    /// more, and is not gone: what is older than it may be the newest again.
-    fn learn(
-        &self,
-        name: &Name,
-        note: &KeyRef,
-        mut versions: Vec<KnownVersion>,
-    ) -> Result<(), KeyFault> {
+    /// Takes note of the versions that verify, newest first. One that is not
+    /// enabled is shown no more, and is not gone: what is older than it may be
+    /// the newest again.
+    pub(super) fn learn(&self, name: &Name, note: &KeyRef, seen: &[Seen]) -> Result<(), KeyFault> {
         let place = self.service.endpoint();
         let before = self.known.any(note, place)?;
+        let mut known = self.known(name, seen);
         for old in before.into_iter().flat_map(|known| known.versions) {
-            if !versions.iter().any(|new| new.version == old.version) {
+            if !known.versions.iter().any(|new| new.version == old.version) {
                 let state = VersionState::Retired.as_str().to_owned();
-                versions.push(KnownVersion { state, ..old });
+                known.versions.push(KnownVersion { state, ..old });
             }
         }
-        let known = Known {
+        self.known.learn(PROVIDER, note, place, known)
+    }
+
+    /// What is to be known of versions that were seen now, newest first.
+    pub(super) fn known(&self, name: &Name, seen: &[Seen]) -> Known {
+        let notes = seen.iter().enumerate();
+        Known {
             at: self.known.now(),
             id: name.key.clone(),
-            versions,
-        };
-        self.known.learn(PROVIDER, note, place, known)
+            versions: notes.map(|(at, seen)| note(seen, at == 0)).collect(),
+        }
     }
 }
 

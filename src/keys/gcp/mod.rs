@@ -29,7 +29,7 @@ use super::context::Context;
 use super::settings::Gcp;
 use super::{BoxFuture, Capabilities, KeyFault, KeyProvider, KeyReader, Signer, Unlock, Warning};
 use crate::reference::KeyRef;
-use crate::trust::TrustedKey;
+use crate::trust::{TrustedKey, VersionState};
 
 const PROVIDER: &str = "gcp";
 
@@ -92,7 +92,9 @@ impl GcpKeys {
         let place = service::endpoint(&self.settings)?;
         for note in &notes {
             if let Some(known) = self.context.known.fresh(note, &place)? {
-                return Ok(known.versions.first().and_then(Seen::noted));
+                let first = known.versions.first();
+                let active = first.filter(|first| first.state == VersionState::Active.as_str());
+                return Ok(active.and_then(Seen::noted));
             }
         }
         Ok(None)
@@ -113,23 +115,24 @@ impl KeyReader for GcpKeys {
             };
             let known = &self.context.known;
             let place = service::endpoint(&self.settings)?;
-            let mut found = known.fresh(&note, &place)?;
-            if found.is_none() && self.context.offline {
-                found = known.any(&note, &place)?;
-            }
-            if found.is_none() {
-                let service = self.service()?;
-                let look_up = self.look_up(&service);
-                match name.version {
-                    Some(version) => look_up.one(&name, version).await.map(drop)?,
-                    None => look_up.all(&name).await.map(drop)?,
+            let found = match self.context.offline {
+                true => known.any(&note, &place)?,
+                false => known.fresh(&note, &place)?,
+            };
+            let found = match found {
+                Some(found) => found,
+                None => {
+                    let service = self.service()?;
+                    let look_up = self.look_up(&service);
+                    let seen = match name.version {
+                        Some(version) => vec![look_up.one(&name, version).await?],
+                        None => look_up.all(&name).await?,
+                    };
+                    // What was seen now, and no older note.
+                    look_up.known(&name, &seen)
                 }
-                found = known.any(&note, &place)?;
-            }
-            match found {
-                Some(found) => found.trusted(PROVIDER, &name.asked()),
-                None => Err(KeyFault::NoSuchKey(name.asked().to_string())),
-            }
+            };
+            found.trusted(PROVIDER, &name.asked())
         })
     }
 }
@@ -157,20 +160,33 @@ impl KeyProvider for GcpKeys {
         PROVIDER
     }
 
+    fn is_asked(&self) -> bool {
+        false
+    }
+
     fn probe(&self) -> BoxFuture<'_, Result<Vec<Warning>, KeyFault>> {
         // There is no one key ring to ask; what is set up is checked.
-        Box::pin(async { self.service().map(|_| Vec::new()) })
+        Box::pin(async {
+            self.service()?;
+            let (settings, now) = (&self.settings, self.context.clock.now());
+            Ok(login::outlook(settings, &self.context.environment, now))
+        })
+    }
+
+    fn outlook<'a>(&'a self, key: &'a KeyRef) -> BoxFuture<'a, Result<Vec<Warning>, KeyFault>> {
+        Box::pin(async move {
+            let name = Name::parse(key)?;
+            let service = self.service()?;
+            self.look_up(&service).outlook(&name).await
+        })
     }
 
     fn noted_as(&self, key: &KeyRef) -> Result<Vec<KeyRef>, KeyFault> {
         let name = Name::parse(key)?;
         let own = [name.whole(), name.newest()];
         let place = service::endpoint(&self.settings)?;
-        let known = own
-            .iter()
-            .filter_map(|note| self.context.known.any(note, &place).ok()?);
-        let listed = known.flat_map(|known| known.versions);
-        let numbers = listed.filter_map(|version| version.version);
+        let listed = self.context.known.versions(&own, &place);
+        let numbers = listed.into_iter().filter_map(|version| version.version);
         let versions = numbers.chain(name.version);
         let mut notes: Vec<KeyRef> = versions.map(|v| name.note(v)).collect();
         notes.extend(own);

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use google_cloud_kms_v1::client::KeyManagementService;
+use google_cloud_kms_v1::model::crypto_key::CryptoKeyPurpose;
 use google_cloud_kms_v1::model::{
     AsymmetricSignRequest, AsymmetricSignResponse, CryptoKey, CryptoKeyVersion, PublicKey,
     UpdateCryptoKeyVersionRequest,
@@ -12,7 +13,7 @@ use google_cloud_kms_v1::model::{
 use tokio::task::JoinHandle;
 
 use super::PROVIDER;
-use super::fault::{self, Asked};
+use super::fault::{self, Asked, MAKE};
 use super::login::{self, MACHINE, not_configured};
 use super::transport::Transport;
 use super::uri::Name;
@@ -36,7 +37,8 @@ pub(super) struct Service {
     endpoint: String,
     how: &'static str,
     deadline: Duration,
-    /// Set once the credentials were refused: the SDK asks for no others.
+    /// Set once a login failed: the SDK keeps what came of it for good, also a
+    /// page that somebody in between sent.
     refused: AtomicBool,
     /// Ends with the runtime in which the SDK's own tasks run.
     runtime: JoinHandle<()>,
@@ -164,6 +166,43 @@ impl Service {
         Err(super::broken("its list of versions does not end"))
     }
 
+    /// The keys of `ring` that sign, in no order; `shown` is the key ring.
+    pub(super) async fn keys(&self, ring: &str, shown: &str) -> Result<Vec<Name>, KeyFault> {
+        let mut found = Vec::new();
+        let mut token = String::new();
+        for _ in 0..PAGES {
+            let request = self.client.list_crypto_keys().set_parent(ring);
+            let sending = request.set_page_size(PAGE).set_page_token(token).send();
+            let page = self.asked(shown, None, "list the keys of", sending).await;
+            let page = page.map_err(|fault| match fault {
+                KeyFault::NoSuchKey(_) => not_configured(format!("there is no key ring {ring}")),
+                fault => fault,
+            })?;
+            for key in page.crypto_keys {
+                if key.purpose == CryptoKeyPurpose::AsymmetricSign {
+                    found.push(
+                        Name::of(ring, &key.name)
+                            .ok_or_else(|| super::broken("it listed a key of another key ring"))?,
+                    );
+                }
+            }
+            if found.len() > limits::KEYS_LISTED {
+                return Err(KeyFault::Provider {
+                    provider: PROVIDER,
+                    cause: format!(
+                        "{shown} has more than {} keys: name the one that is meant",
+                        limits::KEYS_LISTED
+                    ),
+                });
+            }
+            if page.next_page_token.is_empty() {
+                return Ok(found);
+            }
+            token = page.next_page_token;
+        }
+        Err(super::broken("its list of keys does not end"))
+    }
+
     /// Signs once.
     pub(super) async fn sign(
         &self,
@@ -179,7 +218,7 @@ impl Service {
         let (parent, id) = name.key.split_once("/cryptoKeys/").unwrap_or_default();
         let request = self.client.create_crypto_key().set_parent(parent);
         let sending = request.set_crypto_key_id(id).set_crypto_key(key).send();
-        self.ask(name, None, "make", sending).await
+        self.ask(name, None, MAKE, sending).await
     }
 
     pub(super) async fn rotate(&self, name: &Name) -> Result<CryptoKeyVersion, KeyFault> {
@@ -205,10 +244,22 @@ impl Service {
             .await
     }
 
-    /// Sends, within the deadline for logging in and asking together.
     async fn ask<T>(
         &self,
         name: &Name,
+        version: Option<u32>,
+        doing: &'static str,
+        sending: impl Future<Output = google_cloud_gax::Result<T>>,
+    ) -> Result<T, KeyFault> {
+        let key = name.whole().to_string();
+        self.asked(&key, version, doing, sending).await
+    }
+
+    /// Sends, within the deadline for logging in and asking together; `key` is
+    /// what is asked of.
+    async fn asked<T>(
+        &self,
+        key: &str,
         version: Option<u32>,
         doing: &'static str,
         sending: impl Future<Output = google_cloud_gax::Result<T>>,
@@ -221,14 +272,16 @@ impl Service {
             })?;
         answer.map_err(|error| {
             let asked = Asked {
-                key: &name.whole().to_string(),
+                key,
                 version,
                 doing,
                 endpoint: &self.endpoint,
                 how: self.how,
             };
             let fault = fault::fault(&error, &asked);
-            if matches!(fault, KeyFault::Login { .. }) {
+            // Whatever kept it from logging in, and where the service does not
+            // take what it logged in with.
+            if error.is_authentication() || matches!(fault, KeyFault::Login { .. }) {
                 self.refused.store(true, Ordering::Relaxed);
             }
             fault

@@ -12,8 +12,8 @@ use google_cloud_gax::response::Response;
 use google_cloud_kms_v1::model::{
     AsymmetricSignRequest, AsymmetricSignResponse, CreateCryptoKeyRequest,
     CreateCryptoKeyVersionRequest, CryptoKey, CryptoKeyVersion, GetCryptoKeyVersionRequest,
-    GetPublicKeyRequest, ListCryptoKeyVersionsRequest, ListCryptoKeyVersionsResponse, PublicKey,
-    UpdateCryptoKeyVersionRequest,
+    GetPublicKeyRequest, ListCryptoKeyVersionsRequest, ListCryptoKeyVersionsResponse,
+    ListCryptoKeysRequest, ListCryptoKeysResponse, PublicKey, UpdateCryptoKeyVersionRequest,
 };
 use google_cloud_kms_v1::stub::KeyManagementService;
 use serde::Serialize;
@@ -139,6 +139,22 @@ impl Transport {
 }
 
 impl KeyManagementService for Transport {
+    async fn list_crypto_keys(
+        &self,
+        request: ListCryptoKeysRequest,
+        _: RequestOptions,
+    ) -> Result<Response<ListCryptoKeysResponse>> {
+        let call = Call::look(format!("{}/cryptoKeys", request.parent));
+        self.send(Call {
+            query: vec![
+                ("pageSize", request.page_size.to_string()),
+                ("pageToken", request.page_token),
+            ],
+            ..call
+        })
+        .await
+    }
+
     async fn list_crypto_key_versions(
         &self,
         request: ListCryptoKeyVersionsRequest,

@@ -27,15 +27,10 @@ impl Name {
         };
         let parts: Vec<&str> = rest.split('/').collect();
         let (key_parts, version_parts) = parts.split_at(parts.len().min(8));
-        let fixed = ["projects", "locations", "keyRings", "cryptoKeys"];
-        let letters = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':');
-        let segment = |s: &&str| {
-            (1..=128).contains(&s.len()) && s.bytes().all(letters) && !s.starts_with('.')
-        };
-        let named = key_parts.len() == 8
-            && key_parts.iter().step_by(2).eq(fixed.iter())
-            && key_parts.iter().skip(1).step_by(2).all(segment);
-        if !named {
+        if !is_path(
+            key_parts,
+            &["projects", "locations", "keyRings", "cryptoKeys"],
+        ) {
             return Err(bad(
                 "it is gcpkms://projects/P/locations/L/keyRings/R/cryptoKeys/K, with nothing left out",
             ));
@@ -54,6 +49,16 @@ impl Name {
         Ok(Self {
             key: key_parts.join("/"),
             version: in_path.or(key.version()),
+        })
+    }
+
+    /// A key that the service itself named, of that key ring.
+    pub(super) fn of(ring: &str, resource: &str) -> Option<Self> {
+        let rest = resource.strip_prefix(ring)?.strip_prefix('/')?;
+        let parts: Vec<&str> = rest.split('/').collect();
+        is_path(&parts, &["cryptoKeys"]).then(|| Self {
+            key: resource.to_owned(),
+            version: None,
         })
     }
 
@@ -91,6 +96,42 @@ impl Name {
     }
 }
 
+/// The key ring that `gcpkms://projects/P/locations/L/keyRings/R` names; `None`
+/// where none is.
+///
+/// # Errors
+/// `BadUri` for a key, and for what is no key ring.
+pub(super) fn ring_of(place: &KeyRef) -> Result<Option<String>, KeyFault> {
+    let rest = match place {
+        KeyRef::Provider { scheme, uri } if scheme == "gcpkms" => {
+            uri.split_once("://").map_or("", |(_, rest)| rest)
+        }
+        _ => return Err(KeyFault::NoProvider(place.to_string())),
+    };
+    if rest.is_empty() {
+        return Ok(None);
+    }
+    let ring = rest.strip_suffix('/').unwrap_or(rest);
+    let parts: Vec<&str> = ring.split('/').collect();
+    match is_path(&parts, &["projects", "locations", "keyRings"]) {
+        true => Ok(Some(ring.to_owned())),
+        false => Err(KeyFault::BadUri {
+            uri: place.to_string(),
+            why: "a key ring is named as gcpkms://projects/P/locations/L/keyRings/R".to_owned(),
+        }),
+    }
+}
+
+/// Whether those are the words in `fixed`, each with a name behind it.
+fn is_path(parts: &[&str], fixed: &[&str]) -> bool {
+    let letters = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':');
+    let segment =
+        |s: &&str| (1..=128).contains(&s.len()) && s.bytes().all(letters) && !s.starts_with('.');
+    parts.len() == 2 * fixed.len()
+        && parts.iter().step_by(2).eq(fixed.iter())
+        && parts.iter().skip(1).step_by(2).all(segment)
+}
+
 fn as_ref(uri: String) -> KeyRef {
     KeyRef::Provider {
         scheme: "gcpkms".to_owned(),
@@ -125,6 +166,35 @@ mod tests {
             );
         }
         assert_eq!(whole.resource(7), format!("{KEY}/cryptoKeyVersions/7"));
+    }
+
+    #[test]
+    fn a_key_ring_is_named_without_a_key() {
+        const RING: &str = "projects/acme.com:p/locations/europe-west3/keyRings/r_1";
+        let ring = |rest: &str| ring_of(&KeyRef::parse(&format!("gcpkms://{rest}")).unwrap());
+        assert_eq!(ring(RING), Ok(Some(RING.to_owned())));
+        assert_eq!(ring(&format!("{RING}/")), Ok(Some(RING.to_owned())));
+        assert_eq!(ring(""), Ok(None));
+        for bad in [
+            KEY,
+            "projects/p",
+            "projects/p/locations/l",
+            "projects/p/locations/l/keyRings/",
+            "projects/p/locations/l/keyRings/..",
+            "projects/p/locations/l/keyRings/r?version=1",
+        ] {
+            assert!(matches!(ring(bad), Err(KeyFault::BadUri { .. })), "{bad}");
+        }
+        assert!(Name::of(RING, KEY).is_some());
+        for other in [
+            RING,
+            "projects/p/locations/l/keyRings/r/cryptoKeys/k",
+            &format!("{KEY}/cryptoKeyVersions/1"),
+            &format!("{RING}2/cryptoKeys/k"),
+            &format!("{RING}/cryptoKeys/.."),
+        ] {
+            assert_eq!(Name::of(RING, other), None, "{other}");
+        }
     }
 
     #[test]

@@ -118,6 +118,10 @@ impl KeyProvider for K8sKeys {
         PROVIDER
     }
 
+    fn is_asked(&self) -> bool {
+        true
+    }
+
     fn probe(&self) -> BoxFuture<'_, Result<Vec<Warning>, KeyFault>> {
         Box::pin(self.ask_version())
     }

@@ -53,11 +53,18 @@ impl GenerateKey for Pkcs11Keys {
                 return Err(fault(beside_the_point()));
             };
             let tried = self.tried(&module, &found, &uri, &facts).await;
-            if tried.is_err() {
+            if let Err(why) = &tried {
                 // What does not sign is not left behind under a good name.
                 let ask = Ask::Destroy { key: facts.key };
                 let destroyed = found.child.ask(ask, &[], module.deadline).await;
-                destroyed.map_err(fault)?;
+                destroyed.map_err(|left| KeyFault::Unavailable {
+                    doing: "destroy",
+                    what: new.key.to_string(),
+                    cause: format!(
+                        "{}; it was made, and did not show that it signs: {why}",
+                        fault(left)
+                    ),
+                })?;
             }
             tried
         })

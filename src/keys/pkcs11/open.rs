@@ -56,6 +56,10 @@ impl KeyProvider for Pkcs11Keys {
         PROVIDER
     }
 
+    fn is_asked(&self) -> bool {
+        true
+    }
+
     fn probe(&self) -> BoxFuture<'_, Result<Vec<Warning>, KeyFault>> {
         Box::pin(async move {
             let mut told = Vec::new();

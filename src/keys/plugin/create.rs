@@ -2,7 +2,7 @@ use super::protocol::{CreateKey, Nothing};
 use super::{PluginKeys, described, read_key, silent};
 use crate::crypto::KeyKind;
 use crate::digest::Algorithm;
-use crate::keys::{BoxFuture, Described, GenerateKey, KeyFault, NewKey, Unlock};
+use crate::keys::{BoxFuture, Described, GenerateKey, KeyFault, NewKey, Unlock, provenance};
 
 /// What plugins call a kind of key, as far as any convention goes: Vault's
 /// names, AWS', Google's, and plain ones.
@@ -87,8 +87,11 @@ impl GenerateKey for PluginKeys {
             let answer = reply
                 .create_key
                 .ok_or_else(|| silent(&program, "createKey"))?;
+            provenance::acknowledged(true);
             let public = read_key(&program, &answer)?;
             if public.kind() != kind {
+                // Not what was to be made.
+                provenance::acknowledged(false);
                 return Err(program.failed(format!(
                     "made a {} key where {kind} was asked for",
                     public.kind()

@@ -267,6 +267,10 @@ impl KeyProvider for PluginKeys {
     }
 
     /// Whether the programs that are configured are there; runs none.
+    fn is_asked(&self) -> bool {
+        false
+    }
+
     fn probe(&self) -> BoxFuture<'_, Result<Vec<Warning>, KeyFault>> {
         Box::pin(async {
             for (scheme, plugin) in &self.settings {

@@ -8,7 +8,7 @@ use crate::canon;
 use crate::crypto::KeyKind;
 use crate::http::Method;
 use crate::keys::naming::concerns_the_whole;
-use crate::keys::{BoxFuture, Described, GenerateKey, KeyFault, NewKey, Unlock};
+use crate::keys::{BoxFuture, Described, GenerateKey, KeyFault, NewKey, Unlock, provenance};
 use crate::limits;
 
 impl GenerateKey for VaultKeys {
@@ -49,13 +49,13 @@ impl Vaults {
         if warnings.iter().any(|text| text.contains("already existed")) {
             return Err(exists());
         }
-        let shown = self.look(&name).await;
-        let shown = shown.map_err(|fault| fault.after(&name.shown))?;
+        provenance::acknowledged(true);
+        let shown = self.look(&name).await?;
         if shown.versions.len() != 1 || shown.versions[0].public_key.kind() != kind {
+            provenance::acknowledged(false);
             return Err(exists());
         }
-        let described = self.described(&name, &shown);
-        described.map_err(|fault| fault.after(&name.shown))
+        self.described(&name, &shown)
     }
 
     /// Refuses a name that is taken.
@@ -72,7 +72,8 @@ impl Vaults {
 
 /// The name of a key to be made.
 pub(super) fn new_name(new: &NewKey) -> Result<Name, KeyFault> {
-    let name = whole(Name::parse(&new.key)?)?;
+    let name = Name::parse(&new.key)?;
+    concerns_the_whole(&name.shown, name.version)?;
     if let Some(alias) = new.aliases.first() {
         return Err(KeyFault::BadName {
             name: alias.to_string(),
@@ -80,14 +81,6 @@ pub(super) fn new_name(new: &NewKey) -> Result<Name, KeyFault> {
         });
     }
     Ok(name)
-}
-
-/// Refuses a version where the whole key is meant.
-pub(super) fn whole(name: Name) -> Result<Name, KeyFault> {
-    match name.version {
-        None => Ok(name),
-        Some(_) => Err(concerns_the_whole(name.shown)),
-    }
 }
 
 /// The engine's name of a family and size.

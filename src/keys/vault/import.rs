@@ -16,7 +16,7 @@ use super::{PROVIDER, VaultKeys, Vaults};
 use crate::crypto::{PrivateKey, PublicKey};
 use crate::http::Method;
 use crate::keys::id::fill;
-use crate::keys::{BoxFuture, Described, ImportKey, KeyFault, NewKey, Unlock};
+use crate::keys::{BoxFuture, Described, ImportKey, KeyFault, NewKey, Unlock, provenance};
 
 impl ImportKey for VaultKeys {
     fn import<'a>(
@@ -67,16 +67,16 @@ impl Vaults {
             key: &name,
         };
         self.call(&call).await?;
-        let shown = self.look(&name).await;
-        let shown = shown.map_err(|fault| fault.after(&name.shown))?;
+        provenance::acknowledged(true);
+        let shown = self.look(&name).await?;
         if shown.versions[0].public_key != *private.public_key() {
+            provenance::acknowledged(false);
             return Err(KeyFault::Provider {
                 provider: PROVIDER,
                 cause: format!("{} is not the key that was imported", name.shown),
             });
         }
-        let described = self.described(&name, &shown);
-        described.map_err(|fault| fault.after(&name.shown))
+        self.described(&name, &shown)
     }
 }
 

@@ -1,12 +1,14 @@
 use serde_json::{Value, json};
 
 use super::call::Call;
-use super::create::whole;
 use super::name::Name;
 use super::{PROVIDER, VaultKeys, Vaults};
 use crate::custody::KeyState;
 use crate::http::Method;
-use crate::keys::{BoxFuture, Described, KeyFault, Lifecycle, RetireVersion, RotateKey, Unlock};
+use crate::keys::naming::concerns_the_whole;
+use crate::keys::{
+    BoxFuture, Described, KeyFault, Lifecycle, RetireVersion, RotateKey, Unlock, provenance,
+};
 use crate::reference::KeyRef;
 use crate::time::Span;
 
@@ -19,7 +21,8 @@ impl RotateKey for VaultKeys {
         _: &'a dyn Unlock,
     ) -> BoxFuture<'a, Result<Described, KeyFault>> {
         Box::pin(async move {
-            let name = whole(Name::parse(key)?)?;
+            let name = Name::parse(key)?;
+            concerns_the_whole(&name.shown, name.version)?;
             self.0
                 .change(&name, Method::Put, "/rotate", json!({}))
                 .await?;
@@ -53,7 +56,8 @@ impl RetireVersion for VaultKeys {
 impl Vaults {
     /// OpenBao's soft deletion: the key does nothing until it is restored.
     async fn set_state(&self, key: &KeyRef, state: KeyState) -> Result<Described, KeyFault> {
-        let name = whole(Name::parse(key)?)?;
+        let name = Name::parse(key)?;
+        concerns_the_whole(&name.shown, name.version)?;
         // Also tells a key that is not there, which the engine would not.
         self.look(&name).await?;
         let (method, path, what) = match state {
@@ -72,30 +76,22 @@ impl Vaults {
             other => other?,
         }
         if state == KeyState::Disabled {
+            // It may not be shown then.
             self.doubt(&name, &KeyFault::Disabled(name.shown.clone()));
         }
-        let changed = self.changed(&name).await;
-        if state == KeyState::Disabled {
-            // Looking at it noted it anew.
-            self.doubt(&name, &KeyFault::Disabled(name.shown.clone()));
-        }
-        changed
+        self.changed(&name).await
     }
 
     /// The key after a change that was acknowledged.
-    pub(super) async fn changed(&self, name: &Name) -> Result<Described, KeyFault> {
-        let shown = async {
-            let shown = self.look(name).await?;
-            self.described(name, &shown)
-        };
-        shown
-            .await
-            .map_err(|fault: KeyFault| fault.after(&name.shown))
+    async fn changed(&self, name: &Name) -> Result<Described, KeyFault> {
+        let shown = self.look(name).await?;
+        self.described(name, &shown)
     }
 
     /// Versions are retired by raising the least one that verifies.
     async fn retire(&self, key: &KeyRef, version: u32) -> Result<Described, KeyFault> {
-        let name = whole(Name::parse(key)?)?;
+        let name = Name::parse(key)?;
+        concerns_the_whole(&name.shown, name.version)?;
         let found = self.read(&name).await?;
         let refused = |why: String| KeyFault::BadRequest {
             key: name.shown.clone(),
@@ -145,6 +141,8 @@ impl Vaults {
             repeatable: path != "/rotate",
             key: name,
         };
-        self.call(&call).await.map(drop)
+        self.call(&call).await?;
+        provenance::acknowledged(true);
+        Ok(())
     }
 }

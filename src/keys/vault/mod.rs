@@ -101,12 +101,11 @@ impl Vaults {
             return Ok(known);
         }
         let shown = self.look(name).await?;
-        if shown.state == KeyState::Disabled {
-            let disabled = KeyFault::Disabled(name.shown.clone());
-            self.doubt(name, &disabled);
-            return Err(disabled);
+        let known = self.remember(name, &shown)?;
+        match shown.state {
+            KeyState::Enabled => Ok(known),
+            KeyState::Disabled => Err(KeyFault::Disabled(name.shown.clone())),
         }
-        self.remember(name, &shown)
     }
 
     fn noted(&self, name: &Name) -> Result<Option<Known>, KeyFault> {
@@ -139,17 +138,15 @@ impl Vaults {
     /// Lets the key be asked for anew where the server shows that what is noted
     /// no longer holds.
     fn doubt(&self, name: &Name, fault: &KeyFault) {
-        let stale = matches!(
-            fault,
+        let Ok(server) = self.server() else { return };
+        let (notes, at) = (&self.context.known, server.id(name));
+        match fault {
+            KeyFault::Disabled(_) => notes.ended(PROVIDER, &name.key, &at),
             KeyFault::NoSuchKey(_)
-                | KeyFault::NoSuchVersion { .. }
-                | KeyFault::Disabled(_)
-                | KeyFault::WrongUsage { .. }
-                | KeyFault::Refused { .. }
-        );
-        if let (true, Ok(server)) = (stale, self.server()) {
-            let notes = &self.context.known;
-            notes.doubt(PROVIDER, &name.key, &server.id(name));
+            | KeyFault::NoSuchVersion { .. }
+            | KeyFault::WrongUsage { .. }
+            | KeyFault::Refused { .. } => notes.doubt(PROVIDER, &name.key, &at),
+            _ => {}
         }
     }
 
@@ -205,10 +202,10 @@ impl Vaults {
         let name = Name::parse(key)?;
         let read = self.read(&name).await?;
         let shown = read.shown(&name, self.rsa(&name))?;
+        self.remember(&name, &shown)?;
         if shown.state == KeyState::Disabled {
             return Err(KeyFault::Disabled(name.shown));
         }
-        self.remember(&name, &shown)?;
         Ok(read.outlook())
     }
 
@@ -288,6 +285,10 @@ impl KeyProvider for VaultKeys {
 
     fn name(&self) -> &'static str {
         PROVIDER
+    }
+
+    fn is_asked(&self) -> bool {
+        true
     }
 
     fn probe(&self) -> BoxFuture<'_, Result<Vec<Warning>, KeyFault>> {

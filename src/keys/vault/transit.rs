@@ -10,18 +10,12 @@ use serde_json::Value;
 use super::PROVIDER;
 use super::name::Name;
 use super::refusal::{Refusal, derived};
-use crate::crypto::{KeyKind, PublicKey, Scheme};
+use crate::crypto::{KeyKind, PublicKey, PublicParts, Scheme};
 use crate::custody::KeyState;
 use crate::keys::known::{Known, KnownVersion};
 use crate::keys::{Described, DescribedVersion, KeyFault, Warning};
 use crate::time::Timestamp;
 use crate::trust::VersionState;
-
-/// What stands before the 32 bytes of an Ed25519 key in a
-/// `SubjectPublicKeyInfo` (RFC 8410, section 4).
-const ED25519: [u8; 12] = [
-    0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
-];
 
 /// The answer about a key.
 #[derive(Deserialize)]
@@ -174,9 +168,10 @@ impl Key {
 
 /// PEM, or for Ed25519 the bare 32 bytes in base64.
 fn public_key(text: &str) -> Result<PublicKey, crate::crypto::KeyError> {
-    match STANDARD.decode(text.trim()) {
-        Ok(raw) if raw.len() == 32 => PublicKey::from_spki_der(&[&ED25519, &raw[..]].concat()),
-        _ => PublicKey::from_pem(text.as_bytes()),
+    let bare = STANDARD.decode(text.trim()).ok();
+    match bare.and_then(|raw| PublicParts::Ed25519(&raw).spki_der()) {
+        Some(der) => PublicKey::from_spki_der(&der),
+        None => PublicKey::from_pem(text.as_bytes()),
     }
 }
 
@@ -189,11 +184,16 @@ pub(super) fn scheme(public_key: &PublicKey, rsa: Option<Scheme>) -> Scheme {
 }
 
 impl Shown {
-    /// For the notes of known keys.
-    pub(super) fn known(&self, id: String, at: Timestamp) -> Known {
+    /// For the notes of known keys. One that is disabled verifies nothing for
+    /// those who may not ask; others ask anew, for it may be enabled again.
+    pub(super) fn known(&self, id: String, now: Timestamp) -> Known {
+        let disabled = self.state == KeyState::Disabled;
         let versions = self.versions.iter().enumerate();
         Known {
-            at,
+            at: match disabled {
+                true => Timestamp::from_secs(0),
+                false => now,
+            },
             id,
             versions: versions
                 .map(|(place, version)| KnownVersion {
@@ -201,7 +201,10 @@ impl Shown {
                     name: None,
                     public_key: version.public_key.to_pem(),
                     scheme: version.scheme.to_string(),
-                    state: state(place).as_str().to_owned(),
+                    state: match disabled {
+                        true => VersionState::Retired.as_str().to_owned(),
+                        false => state(place).as_str().to_owned(),
+                    },
                 })
                 .collect(),
         }

@@ -156,7 +156,14 @@ async fn probe(
 ) {
     let check = || Check::ok(Group::Keys, "provider", provider);
     match request.keyring.probe_provider(place).await {
-        Ok(warnings) if warnings.is_empty() => checks.push(check().detail("answers")),
+        Ok(warnings) if warnings.is_empty() => {
+            let asked = request.keyring.is_asked(place).unwrap_or(true);
+            checks.push(check().detail(match (asked, opened) {
+                (true, _) => "answers",
+                (false, true) => "is set up",
+                (false, false) => "is set up; who it is for shows when a key is tried",
+            }));
+        }
         Ok(warnings) => checks.extend(warnings.iter().map(|told| check().warning(told))),
         Err(fault) => {
             let told = check().fault(fault);

@@ -4,6 +4,8 @@
 mod aws;
 #[cfg(feature = "azure")]
 mod azure;
+#[cfg(any(feature = "azure", feature = "gcp"))]
+mod clouds;
 mod codes;
 mod commands;
 mod crash;

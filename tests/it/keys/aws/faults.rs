@@ -198,8 +198,10 @@ fn what_is_slow_ends_at_the_deadline() {
     use obreia::time::Timestamp;
 
     let case = Case::new();
-    case.server
-        .fail("DescribeKey", vec![Fault::Slow(Duration::from_secs(60)); 5]);
+    case.server.fail(
+        "DescribeKey",
+        vec![Fault::Slow(Duration::from_secs(3_600)); 5],
+    );
     let settings = Settings {
         deadline: Duration::from_millis(500),
         environment: Environment::from([
@@ -221,6 +223,8 @@ fn answers_that_are_none_are_refused() {
     fails_with("GetPublicKey", Fault::Garbage, 4, "provider-failed");
     fails_with("Sign", Fault::Garbage, 4, "provider-failed");
     fails_with("Sign", Fault::OtherAlgorithm, 4, "provider-failed");
+    // Nobody replaced the key: AWS did not say which it was.
+    fails_with("Sign", Fault::Nameless, 4, "provider-failed");
     fails_with("DescribeKey", Fault::Huge, 4, "provider-failed");
 }
 

@@ -39,6 +39,8 @@ pub(crate) enum Fault {
     WrongSignature,
     /// The answer names another algorithm than was asked for.
     OtherAlgorithm,
+    /// The answer does not name the key.
+    Nameless,
 }
 
 pub(crate) const THROTTLED: Fault = Fault::Error(400, "ThrottlingException", "Rate exceeded");
@@ -306,6 +308,9 @@ fn answer(request: &sigv4::Request, state: &Mutex<State>) -> (u16, Value, Option
             answer["Signature"] = json!(other.sign(algorithm, digest).unwrap());
         }
         Some(Fault::OtherAlgorithm) => answer["SigningAlgorithm"] = json!("ECDSA_SHA_384"),
+        Some(Fault::Nameless) => {
+            answer.as_object_mut().unwrap().remove("KeyId");
+        }
         _ => {}
     }
     (status, answer, fault)

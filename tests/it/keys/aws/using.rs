@@ -186,7 +186,9 @@ fn keys_are_made_shown_disabled_and_enabled() {
     let verify = ["verify", "f", "--key", new, "-o", "json"];
     case.run(&verify).ok();
     case.run(&["key", "disable", new]).ok();
-    // At once, also for those who knew it.
+    // At once, also for those who knew it, and those who may not ask.
+    let offline = [&["--offline"][..], &verify].concat();
+    refused(&case.run(&offline), 5, "disabled");
     refused(&case.run(&verify), 5, "disabled");
     refused(&case.sign(new), 5, "disabled");
     case.run(&["key", "enable", new]).ok();
@@ -194,6 +196,71 @@ fn keys_are_made_shown_disabled_and_enabled() {
     case.run(&verify).ok();
     let rotated = case.run(&["key", "rotate", new, "-o", "json"]);
     refused(&rotated, 2, "unsupported");
+}
+
+/// What AWS said of it when it was asked to sign, or looked at.
+#[test]
+fn a_key_that_aws_says_is_disabled_verifies_nothing_either() {
+    for (state, code) in [
+        ("Disabled", "disabled"),
+        ("PendingDeletion", "pending-deletion"),
+    ] {
+        for look in [true, false] {
+            let case = Case::new();
+            let verify = ["verify", "f", "--key", KEY, "-o", "json"];
+            let offline = [&["--offline"][..], &verify].concat();
+            case.sign(KEY).ok();
+            case.run(&verify).ok();
+            case.server.set(&case.arn, state);
+            if look {
+                let known = case.scratch.join("state/known-keys");
+                for note in std::fs::read_dir(known).unwrap() {
+                    // Old enough that it is looked at again.
+                    let path = note.unwrap().path();
+                    let mut note: serde_json::Value =
+                        serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+                    note["at"] = "2020-01-01T00:00:00Z".into();
+                    std::fs::write(&path, note.to_string()).unwrap();
+                }
+                refused(&case.run(&verify), 5, code);
+            } else {
+                refused(&case.sign(KEY), 5, code);
+            }
+            refused(&case.run(&offline), 5, "disabled");
+            refused(&case.run(&verify), 5, code);
+            case.server.set(&case.arn, "Enabled");
+            case.run(&verify).ok();
+            case.run(&offline).ok();
+        }
+    }
+}
+
+#[test]
+fn a_change_that_was_made_is_told_as_made_whatever_follows() {
+    let case = Case::new();
+    let denied = |kind| super::stand_in::Fault::Error(400, kind, "nothing more");
+    let made = |args: &[&str], operation: &str| {
+        let out = case.run(&[args, &["-o", "json"]].concat());
+        let told = out.fails("not-shown", "need not be made again");
+        assert!(told.to_string().contains("nothing more"), "{told:#}");
+        let last = records(&case.scratch).pop().unwrap();
+        assert_eq!(
+            (&last["op"], &last["result"]),
+            (&operation.into(), &"ok".into())
+        );
+    };
+    let new = "awskms:///alias/new";
+    case.server
+        .fail("GetPublicKey", [denied("AccessDeniedException")]);
+    made(&["key", "create", new], "create");
+    case.sign(new).ok();
+    // The look before the change is as always.
+    let as_always = super::stand_in::Fault::Slow(std::time::Duration::ZERO);
+    for (verb, operation) in [("disable", "disable"), ("enable", "enable")] {
+        let then = denied("ValidationException");
+        case.server.fail("ListAliases", [as_always.clone(), then]);
+        made(&["key", verb, new], operation);
+    }
 }
 
 #[test]
@@ -211,8 +278,10 @@ fn a_key_that_gets_no_name_is_not_left_behind() {
     case.server.fail("CreateAlias", [denied.clone()]);
     case.server.fail("ScheduleKeyDeletion", [denied]);
     let out = case.run(&["key", "create", "awskms:///alias/new", "-o", "json"]);
-    refused(&out, 4, "provider-failed");
+    let told = refused(&out, 4, "unavailable");
     out.says("could not be deleted");
+    // That it was made is known.
+    assert!(!told.to_string().contains("is not known"), "{told:#}");
 }
 
 #[test]

@@ -13,11 +13,12 @@ use obreia::reference::KeyRef;
 use obreia::time::Timestamp;
 use serde_json::{Value, json};
 
+use super::super::clouds::{Cloud, nothing_was_signed};
 use super::super::tls::TlsServer;
 use super::standin::Answer;
 use super::vault::{Vault, error};
 use super::{KEY, place, refused, sign, verify};
-use crate::harness::Scratch;
+use crate::harness::{Output, Scratch};
 
 /// A vault with a key, and a folder in which the key is known.
 fn known() -> (Vault, Scratch) {
@@ -30,61 +31,40 @@ fn known() -> (Vault, Scratch) {
     (vault, scratch)
 }
 
-#[track_caller]
-fn nothing_was_signed(scratch: &Scratch) {
-    let files = scratch.files();
-    assert!(
-        !files.iter().any(|f| f.ends_with(".sigstore.json")),
-        "{files:?}"
-    );
-}
-
 fn busy() -> Answer {
     let body = json!({"error": {"code": "Throttled", "message": "Request was not processed because too many requests were received."}});
     Answer::With(429, vec![("retry-after", "0".to_owned())], body)
 }
 
-#[test]
-fn turned_away_and_then_served() {
+/// The same for what holds of every cloud.
+fn fails(how: impl Fn(&Cloud<'_>)) {
     let (vault, scratch) = known();
-    vault.server.fault("sign", busy());
-    vault.server.fault("sign", busy());
-    sign(&scratch, KEY).ok();
-    assert_eq!(vault.server.asked(), ["token", "sign", "sign", "sign"]);
+    how(&Cloud {
+        server: &vault.server,
+        scratch: &scratch,
+        sign: &|| sign(&scratch, KEY),
+        operation: "sign",
+        login: &["token"],
+        looks: &["GetKey"],
+        busy: busy(),
+        down: error(503, "ServiceUnavailable", None, "The service is down."),
+    });
 }
 
 #[test]
-fn turned_away_for_good() {
-    let (vault, scratch) = known();
-    for _ in 0..5 {
-        vault.server.fault("sign", busy());
-    }
-    refused(
-        &sign(&scratch, KEY),
-        4,
-        "kms-throttled",
-        "turns requests away",
-    );
-    nothing_was_signed(&scratch);
-    assert_eq!(
-        super::super::records(&scratch).last().unwrap()["result"],
-        "kms-throttled"
-    );
+fn turned_away() {
+    fails(|cloud| cloud.turned_away_and_then_served());
+    fails(|cloud| cloud.turned_away_for_good());
 }
 
 #[test]
 fn an_error_of_the_service_is_not_followed_by_a_second_signature() {
-    let (vault, scratch) = known();
-    let down = || error(503, "ServiceUnavailable", None, "The service is down.");
-    vault.server.fault("sign", down());
-    refused(&sign(&scratch, KEY), 4, "provider-failed", "answered 503");
-    assert_eq!(vault.server.asked(), ["token", "sign"]);
-    nothing_was_signed(&scratch);
-    // Looking twice does no harm.
-    std::fs::remove_dir_all(scratch.join("state/known-keys")).unwrap();
-    vault.server.fault("GetKey", down());
-    sign(&scratch, KEY).ok();
-    assert_eq!(vault.server.asked(), ["token", "GetKey", "GetKey", "sign"]);
+    fails(|cloud| cloud.an_error_is_not_followed_by_a_second_signature());
+}
+
+#[test]
+fn cut_after_the_request_was_sent() {
+    fails(|cloud| cloud.cut_after_the_request_was_sent());
 }
 
 #[test]
@@ -103,18 +83,73 @@ fn a_page_in_the_vaults_place_makes_no_second_version() {
 }
 
 #[test]
-fn cut_after_the_request_was_sent() {
-    let (vault, scratch) = known();
-    vault.server.fault("sign", Answer::Cut);
-    let out = sign(&scratch, KEY);
+fn a_change_that_was_made_is_told_as_made_whatever_follows() {
+    let vault = Vault::start();
+    let scratch = place(&vault);
+    let run = |args: &[&str]| super::with(&scratch, &[args, &["-o", "json"]].concat()).run();
+    let nothing_more = || error(403, "Forbidden", Some("ForbiddenByRbac"), "Nothing more.");
+    let recorded = |operation: &str| {
+        let last = super::super::records(&scratch).pop().unwrap();
+        assert_eq!(last["op"], operation, "{last:#}");
+        last["result"].clone()
+    };
+    let made = |out: &Output, operation: &str| {
+        let json = out.fails("not-shown", "need not be made again");
+        assert!(json.to_string().contains("Nothing more."), "{json:#}");
+        assert_eq!(recorded(operation), "ok");
+    };
+    let as_always = || Answer::Changed(|_| ());
+    // Whether it is there is looked at first.
+    for answer in [as_always(), nothing_more()] {
+        vault.server.fault("GetKey", answer);
+    }
+    made(&run(&["key", "create", KEY]), "create");
+    sign(&scratch, KEY).ok();
+    // What is described before, what is changed, and what is shown then.
+    for (verb, looks) in [("rotate", 1), ("disable", 2), ("enable", 2)] {
+        for _ in 0..looks {
+            vault.server.fault("GetKeyVersions", as_always());
+        }
+        vault.server.fault("GetKeyVersions", nothing_more());
+        made(&run(&["key", verb, KEY]), verb);
+    }
+    sign(&scratch, KEY).ok();
+    // An answer that is lost leaves open what was done.
+    vault.server.fault("RotateKey", Answer::Cut);
+    run(&["key", "rotate", KEY]).fails("kms-unreachable", "before trying again");
+    assert_eq!(recorded("rotate"), "kms-unreachable");
+}
+
+#[test]
+fn versions_that_were_changed_before_one_failed_are_counted() {
+    let vault = Vault::start();
+    let scratch = place(&vault);
+    for _ in 0..3 {
+        vault.make("models", KeyKind::EcP256);
+    }
+    sign(&scratch, KEY).ok();
+    verify(&scratch, KEY).ok();
+    let disable = || super::with(&scratch, &["key", "disable", KEY]).run();
+    let refusal = || error(403, "Forbidden", Some("ForbiddenByRbac"), "No more.");
+    let as_always = || Answer::Changed(|_| ());
+    vault.change(|state| state.forbidden = vec!["UpdateKey"]);
+    let out = disable();
+    refused(&out, 5, "kms-refused", "not authorized");
+    out.stderr_lacks("versions were changed");
+    vault.change(|state| state.forbidden.clear());
+    for answer in [as_always(), as_always(), refusal()] {
+        vault.server.fault("UpdateKey", answer);
+    }
+    let out = disable();
     refused(
         &out,
-        4,
-        "kms-unreachable",
-        "broke after the request was sent",
+        5,
+        "kms-refused",
+        "; 2 of 3 versions were changed before that",
     );
-    assert_eq!(vault.server.asked(), ["token", "sign"]);
-    nothing_was_signed(&scratch);
+    // The newest, which signed, was among them.
+    verify(&scratch, KEY).expect_code(5);
+    refused(&sign(&scratch, KEY), 5, "disabled", "is disabled");
 }
 
 #[test]
@@ -180,7 +215,7 @@ fn a_token_that_is_not_taken() {
 fn a_token_that_is_about_to_run_out_is_renewed() {
     let vault = Vault::start();
     vault.make("models", KeyKind::EcP256);
-    let keyring = keyring(&vault);
+    let keyring = keyring(&vault, Duration::from_secs(30));
     super::super::block_on(async {
         let soon: fn(&mut Value) = |token| token["expires_in"] = json!(60);
         vault.server.fault("token", Answer::Changed(soon));
@@ -299,6 +334,24 @@ fn a_public_key_that_changes_under_the_same_version() {
     verify(&scratch, KEY).ok();
 }
 
+/// When it is needed most, it cannot be looked at.
+#[test]
+fn a_key_that_was_replaced_can_be_disabled() {
+    let (vault, scratch) = known();
+    sign(&scratch, KEY).ok();
+    verify(&scratch, KEY).ok();
+    let other = vault.make("other", KeyKind::EcP256);
+    vault.newest("models", |version| version.private = other.private);
+    super::with(&scratch, &["key", "disable", KEY]).run().ok();
+    vault.newest("models", |version| assert!(!version.enabled));
+    refused(&verify(&scratch, KEY), 5, "disabled", "is disabled");
+    let last = super::super::records(&scratch).pop().unwrap();
+    assert_eq!(
+        (&last["op"], &last["result"]),
+        (&json!("disable"), &json!("ok"))
+    );
+}
+
 #[test]
 fn what_one_vault_showed_is_not_believed_of_another() {
     let (vault, scratch) = known();
@@ -342,10 +395,13 @@ fn answers_that_are_no_answers() {
     }
 }
 
-/// The same keys through the library, which may take five seconds for each call.
-fn keyring(vault: &Vault) -> Keyring {
+/// Later than any deadline: who waits for it never ends.
+const NEVER: Duration = Duration::from_secs(3_600);
+
+/// The same keys through the library, with that deadline.
+fn keyring(vault: &Vault, deadline: Duration) -> Keyring {
     let settings = Settings {
-        deadline: Duration::from_secs(5),
+        deadline,
         environment: Environment::from([
             ("AZURE_TENANT_ID", super::TENANT),
             ("AZURE_CLIENT_ID", super::CLIENT),
@@ -369,21 +425,18 @@ fn keyring(vault: &Vault) -> Keyring {
 fn too_slow() {
     let vault = Vault::start();
     vault.make("models", KeyKind::EcP256);
-    let keyring = keyring(&vault);
+    // For a token and a look at the key, which a busy machine takes its time for.
+    let keyring = keyring(&vault, Duration::from_secs(6));
     super::super::block_on(async {
         let key = KeyRef::parse(KEY).unwrap();
-        vault
-            .server
-            .fault("token", Answer::Slow(Duration::from_secs(60)));
+        vault.server.fault("token", Answer::Slow(NEVER));
         let late = keyring
             .open_key(&key, &super::super::Pass)
             .await
             .unwrap_err();
         assert_eq!(late.code(), "deadline", "{late}");
         let key = keyring.open_key(&key, &super::super::Pass).await.unwrap();
-        vault
-            .server
-            .fault("sign", Answer::Slow(Duration::from_secs(60)));
+        vault.server.fault("sign", Answer::Slow(NEVER));
         let signing = key.sign(SignInput::Message(b"x"), &Caller::local(0)).await;
         let late = signing.unwrap_err();
         assert_eq!(late.code(), "deadline", "{late}");

@@ -7,7 +7,7 @@ mod vault;
 
 use obreia::crypto::KeyKind;
 
-use super::{obreia, standin};
+use super::{clouds, obreia, standin};
 use crate::harness::{Obreia, Output, Scratch};
 use crate::interop::cosign_verifies;
 use vault::{CLIENT, TENANT};
@@ -17,12 +17,7 @@ pub(super) const KEY: &str = "azurekms://acme/models";
 
 /// A configured folder with something to sign.
 pub(super) fn place(vault: &Vault) -> Scratch {
-    let scratch = super::place();
-    let mut config = scratch.read_text("obreia.toml");
-    config.push_str(&vault.settings());
-    scratch.write("obreia.toml", config);
-    scratch.write("app.bin", "what is signed");
-    scratch
+    clouds::place(&vault.settings())
 }
 
 pub(super) fn with(scratch: &Scratch, args: &[&str]) -> Obreia {
@@ -43,11 +38,8 @@ fn verify(scratch: &Scratch, key: &str) -> Output {
 /// The command ended so, and said so to people and to programs.
 #[track_caller]
 fn refused(out: &Output, exit: i32, code: &str, says: &str) {
-    out.expect_code(exit)
-        .stderr_has(&format!("error[{code}]"))
-        .stderr_has(says)
-        .stderr_lacks(SECRET)
-        .stderr_lacks("entra-access-token");
+    let secrets = [SECRET, "entra-access-token"];
+    clouds::refused(out, (exit, code), says, &secrets);
 }
 
 #[test]

@@ -73,6 +73,42 @@ fn an_expired_version_still_verifies_and_a_disabled_one_does_not() {
     verify(&scratch, KEY).expect_code(1);
 }
 
+/// What the vault said when it was asked to sign, looked at, or changed; those
+/// who may not ask go by that.
+#[test]
+fn what_was_seen_to_be_disabled_verifies_nothing_offline_either() {
+    let vault = Vault::start();
+    let scratch = place(&vault);
+    let version = vault.make("models", KeyKind::EcP256).name;
+    let one = format!("{KEY}/{version}");
+    let offline =
+        |key: &str| with(&scratch, &["--offline", "verify", "app.bin", "--key", key]).run();
+    for seen_by in [
+        &["sign", "app.bin", "--force", "--key", &one][..],
+        &["key", "show", KEY],
+        &["key", "disable", KEY],
+    ] {
+        with(&scratch, &["key", "forget", KEY]).run();
+        sign(&scratch, KEY).ok();
+        for key in [KEY, &one] {
+            verify(&scratch, key).ok();
+            offline(key).ok();
+        }
+        if seen_by[1] != "disable" {
+            vault.newest("models", |v| v.enabled = false);
+        }
+        with(&scratch, seen_by).run();
+        refused(&offline(&one), 5, "disabled", "is disabled");
+        refused(&verify(&scratch, &one), 5, "disabled", "is disabled");
+        refused(&verify(&scratch, KEY), 5, "disabled", "is disabled");
+        refused(&offline(KEY), 5, "disabled", "is disabled");
+        vault.newest("models", |v| v.enabled = true);
+        with(&scratch, &["key", "show", KEY]).run().ok();
+        verify(&scratch, KEY).ok();
+        verify(&scratch, &one).ok();
+    }
+}
+
 #[test]
 fn made_for_something_else() {
     let vault = Vault::start();

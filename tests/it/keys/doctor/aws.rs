@@ -59,6 +59,9 @@ fn keys_that_do_nothing_any_more() {
         let told = report(&doctor(&case), 5);
         is(check(&told, "key", KEY), "failed", code);
         // … and without that when it is looked at.
+        let case = Case::new();
+        case.sign(KEY).ok();
+        case.server.set(&case.arn, state);
         let args = ["doctor", "keys", KEY, "--no-probe", "-o", "json"];
         let told = report(&case.run(&args), 5);
         is(check(&told, "outlook", KEY), "failed", code);

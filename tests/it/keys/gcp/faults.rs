@@ -8,11 +8,12 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use obreia::crypto::{KeyKind, PrivateKey};
 use obreia::custody::Caller;
 use obreia::environment::Environment;
-use obreia::keys::{Gcp, Keyring, Keys, Settings, SignInput};
+use obreia::keys::{FaultClass, Gcp, Keyring, Keys, Settings, SignInput};
 use obreia::reference::KeyRef;
 use obreia::time::Timestamp;
 use serde_json::{Value, json};
 
+use super::super::clouds::{Cloud, nothing_was_signed};
 use super::super::tls::TlsServer;
 use super::service::{Service, crc32c, error};
 use super::standin::Answer;
@@ -30,75 +31,41 @@ fn known() -> (Service, Scratch) {
     (service, scratch)
 }
 
-#[track_caller]
-fn nothing_was_signed(scratch: &Scratch) {
-    let files = scratch.files();
-    assert!(
-        !files.iter().any(|f| f.ends_with(".sigstore.json")),
-        "{files:?}"
-    );
-}
-
 fn busy() -> Answer {
     let body = json!({"error": {"code": 429, "message": "Quota exceeded.", "status": "RESOURCE_EXHAUSTED"}});
     Answer::With(429, vec![("retry-after", "0".to_owned())], body)
 }
 
-#[test]
-fn turned_away_and_then_served() {
+/// The same for what holds of every cloud.
+fn fails(how: impl Fn(&Cloud<'_>)) {
     let (service, scratch) = known();
-    service.server.fault("asymmetricSign", busy());
-    service.server.fault("asymmetricSign", busy());
-    sign(&scratch, &key()).ok();
-    assert_eq!(service.server.asked(), ["asymmetricSign"; 3]);
+    how(&Cloud {
+        server: &service.server,
+        scratch: &scratch,
+        sign: &|| sign(&scratch, &key()),
+        operation: "asymmetricSign",
+        // A service account signs its own tokens.
+        login: &[],
+        looks: &["list", "getPublicKey"],
+        busy: busy(),
+        down: error(503, "UNAVAILABLE", "The service is down."),
+    });
 }
 
 #[test]
-fn turned_away_for_good() {
-    let (service, scratch) = known();
-    for _ in 0..5 {
-        service.server.fault("asymmetricSign", busy());
-    }
-    let out = sign(&scratch, &key());
-    refused(&out, 4, "kms-throttled", "turns requests away");
-    nothing_was_signed(&scratch);
-    let records = super::super::records(&scratch);
-    assert_eq!(records.last().unwrap()["result"], "kms-throttled");
+fn turned_away() {
+    fails(|cloud| cloud.turned_away_and_then_served());
+    fails(|cloud| cloud.turned_away_for_good());
 }
 
 #[test]
 fn an_error_of_the_service_is_not_followed_by_a_second_signature() {
-    let (service, scratch) = known();
-    let down = || error(503, "UNAVAILABLE", "The service is down.");
-    service.server.fault("asymmetricSign", down());
-    let out = sign(&scratch, &key());
-    refused(&out, 4, "provider-failed", "answered 503 (UNAVAILABLE)");
-    assert_eq!(service.server.asked(), ["asymmetricSign"]);
-    nothing_was_signed(&scratch);
-    // Looking twice does no harm.
-    std::fs::remove_dir_all(scratch.join("state/known-keys")).unwrap();
-    service.server.fault("getPublicKey", down());
-    sign(&scratch, &key()).ok();
-    let asked = service.server.asked();
-    assert_eq!(
-        asked,
-        ["list", "getPublicKey", "getPublicKey", "asymmetricSign"]
-    );
+    fails(|cloud| cloud.an_error_is_not_followed_by_a_second_signature());
 }
 
 #[test]
 fn cut_after_the_request_was_sent() {
-    let (service, scratch) = known();
-    service.server.fault("asymmetricSign", Answer::Cut);
-    let out = sign(&scratch, &key());
-    refused(
-        &out,
-        4,
-        "kms-unreachable",
-        "broke after the request was sent",
-    );
-    assert_eq!(service.server.asked(), ["asymmetricSign"]);
-    nothing_was_signed(&scratch);
+    fails(|cloud| cloud.cut_after_the_request_was_sent());
 }
 
 #[test]
@@ -333,6 +300,39 @@ fn a_public_key_that_changes_under_the_same_version() {
     verify(&scratch, &key()).ok();
 }
 
+/// When it is needed most, it cannot be looked at.
+#[test]
+fn a_key_that_was_replaced_or_may_not_be_seen_can_be_disabled() {
+    for replaced in [true, false] {
+        let (service, scratch) = known();
+        sign(&scratch, &key()).ok();
+        verify(&scratch, &key()).ok();
+        let disable = ["key", "disable", &key(), "-o", "json"];
+        if replaced {
+            service.newest("models", |version| {
+                version.private = Arc::new(PrivateKey::generate(KeyKind::EcP256).unwrap());
+            });
+        } else {
+            service.change(|state| state.forbidden = vec!["getPublicKey"]);
+        }
+        super::with(&scratch, &disable).run().ok();
+        let last = super::super::records(&scratch).pop().unwrap();
+        assert_eq!(
+            (&last["op"], &last["result"]),
+            (&json!("disable"), &json!("ok"))
+        );
+        assert_eq!(last["key"]["path"], key());
+        refused(&verify(&scratch, &key()), 5, "disabled", "is disabled");
+        // To verify with it is another matter.
+        service.newest("models", |version| version.state = "ENABLED");
+        let out = verify(&scratch, &key());
+        match replaced {
+            true => refused(&out, 4, "public-key-changed", "shows another public key"),
+            false => refused(&out, 5, "kms-refused", "read the public key of"),
+        }
+    }
+}
+
 #[test]
 fn answers_that_are_no_answers() {
     let kinds: [Answer; 4] = [
@@ -358,10 +358,13 @@ fn answers_that_are_no_answers() {
     }
 }
 
-/// The same keys through the library, which may take five seconds for each call.
-fn keyring(service: &Service, scratch: &Scratch) -> Keyring {
+/// Later than any deadline: who waits for it never ends.
+const NEVER: Duration = Duration::from_secs(3_600);
+
+/// The same keys through the library, with that deadline.
+fn keyring(service: &Service, scratch: &Scratch, deadline: Duration) -> Keyring {
     let settings = Settings {
-        deadline: Duration::from_secs(5),
+        deadline,
         environment: Environment::default(),
         keys: Keys {
             gcp: Gcp {
@@ -382,9 +385,8 @@ fn too_slow() {
     let scratch = Scratch::new();
     let uri = KeyRef::parse(&service.make("models", P256)).unwrap();
     super::super::block_on(async {
-        let slow = || Answer::Slow(Duration::from_secs(60));
-        service.server.fault("token", slow());
-        let keyring = keyring(&service, &scratch);
+        service.server.fault("token", Answer::Slow(NEVER));
+        let keyring = keyring(&service, &scratch, Duration::from_secs(1));
         let late = keyring
             .open_key(&uri, &super::super::Pass)
             .await
@@ -392,10 +394,10 @@ fn too_slow() {
         assert_eq!(late.code(), "deadline", "{late}");
     });
     super::super::block_on(async {
-        let keyring = keyring(&service, &scratch);
+        // Opening takes three requests, which a busy machine takes its time for.
+        let keyring = keyring(&service, &scratch, Duration::from_secs(6));
         let key = keyring.open_key(&uri, &super::super::Pass).await.unwrap();
-        let slow = Answer::Slow(Duration::from_secs(60));
-        service.server.fault("asymmetricSign", slow);
+        service.server.fault("asymmetricSign", Answer::Slow(NEVER));
         let signing = key.sign(SignInput::Message(b"x"), &Caller::local(0)).await;
         let late = signing.unwrap_err();
         assert_eq!(late.code(), "deadline", "{late}");
@@ -409,7 +411,7 @@ fn a_process_that_lasts_logs_in_again() {
     let service = Service::start();
     let scratch = Scratch::new();
     let uri = KeyRef::parse(&service.make("models", P256)).unwrap();
-    let keyring = keyring(&service, &scratch);
+    let keyring = keyring(&service, &scratch, Duration::from_secs(30));
     let sign = || {
         super::super::block_on(async {
             let key = keyring.open_key(&uri, &super::super::Pass).await?;
@@ -422,6 +424,11 @@ fn a_process_that_lasts_logs_in_again() {
     );
     assert_eq!(sign().unwrap_err().code(), "kms-login");
     scratch.write("user.json", service.user());
+    sign().unwrap();
+    // A page that somebody in between sent instead of a token, once.
+    let page = Answer::Raw(200, b"<html>log in first</html>".to_vec());
+    service.server.fault("token", page);
+    assert_eq!(sign().unwrap_err().class(), FaultClass::Unavailable);
     sign().unwrap();
     service.server.asked();
     sign().unwrap();

@@ -16,10 +16,10 @@ use super::standin::{Answer, Call, Description, Server};
 pub(crate) const RING: &str = "projects/acme/locations/europe-west3/keyRings/release";
 pub(crate) const EMAIL: &str = "signer@acme.iam.gserviceaccount.com";
 pub(crate) const REFRESH: &str = "user-refresh-token";
-const FEDERATED: &str = "a.federated.token";
+pub(crate) const FEDERATED: &str = "a.federated.token";
 const AUDIENCE: &str =
     "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/x";
-const TOKEN: &str = "google-access-token";
+pub(crate) const TOKEN: &str = "google-access-token";
 
 /// What a test sets of a version.
 #[derive(Clone, Debug)]
@@ -28,6 +28,8 @@ pub(crate) struct Version {
     pub(crate) private: Arc<PrivateKey>,
     pub(crate) algorithm: &'static str,
     pub(crate) state: &'static str,
+    /// Whether its material was made elsewhere.
+    pub(crate) imported: bool,
 }
 
 #[derive(Default)]
@@ -55,6 +57,7 @@ impl Service {
             let asked = description.check(call)?;
             let operation = match asked.operation.as_str() {
                 "cryptoKeys.create" => "createKey",
+                "cryptoKeys.list" => "listKeys",
                 other => other.rsplit('.').next().unwrap(),
             };
             let resource = call.path.trim_start_matches("/v1/");
@@ -191,7 +194,8 @@ pub(crate) fn name_of(value: &Value) -> &'static str {
     NUMBERS.iter().find(is).unwrap().0
 }
 
-const NUMBERS: [(&str, i64); 17] = [
+const NUMBERS: [(&str, i64); 18] = [
+    ("GENERATION_FAILED", 8),
     ("ENABLED", 1),
     ("DISABLED", 2),
     ("DESTROYED", 3),
@@ -284,6 +288,7 @@ impl State {
             private: private(algorithm),
             algorithm,
             state,
+            imported: false,
         });
         number
     }
@@ -294,8 +299,10 @@ impl State {
                 format!("Permission 'cloudkms.{operation}' denied on resource '{resource}'.");
             return error(403, "PERMISSION_DENIED", &message);
         }
-        if operation == "createKey" {
-            return self.create(resource, call, body);
+        match operation {
+            "createKey" => return self.create(resource, call, body),
+            "listKeys" => return self.list_keys(resource),
+            _ => {}
         }
         let Some((key, rest)) = split(resource) else {
             return error(400, "INVALID_ARGUMENT", "no such resource name");
@@ -386,6 +393,25 @@ impl State {
             ),
             _ => sign(&key, version, body),
         }
+    }
+
+    fn list_keys(&self, resource: &str) -> Answer {
+        if resource != format!("{RING}/cryptoKeys") {
+            return error(
+                404,
+                "NOT_FOUND",
+                &format!("KeyRing of {resource} not found."),
+            );
+        }
+        let purpose = |versions: &[Version]| match versions.first() {
+            Some(version) if version.algorithm.contains("_SIGN_") => 5,
+            _ => 1,
+        };
+        let keys = self.keys.iter();
+        let list: Vec<Value> = keys
+            .map(|(name, versions)| json!({"name": name, "purpose": purpose(versions)}))
+            .collect();
+        Answer::Json(200, json!({"cryptoKeys": list}))
     }
 
     fn create(&mut self, parent: &str, call: &Call, body: &Value) -> Answer {
@@ -480,9 +506,13 @@ fn name(key: &str, version: &Version) -> String {
 }
 
 fn shown(key: &str, version: &Version) -> Value {
+    let job = version
+        .imported
+        .then(|| key.replace("cryptoKeys", "importJobs"));
     json!({
         "name": name(key, version),
         "state": number_of(version.state),
+        "importJob": job.unwrap_or_default(),
         "algorithm": number_of(version.algorithm),
         "createTime": format!("2026-10-{:02}T08:00:00Z", version.number),
         "protectionLevel": 2,

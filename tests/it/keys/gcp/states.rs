@@ -1,7 +1,7 @@
 //! Keys that may not sign, each for its own reason.
 
 use super::service::Service;
-use super::{P256, key, place, refused, sign, uri, verify};
+use super::{P256, key, place, refused, sign, uri, verify, with};
 
 /// Signs once, so that the key is known, and then again after the change: the
 /// one that is refused by what is seen, the other by the service.
@@ -71,6 +71,44 @@ fn a_key_that_is_not_enabled_verifies_nothing() {
         // Beside another version that is enabled, it is as if it were not there.
         service.make("models", P256);
         verify(&scratch, &key).expect_code(1);
+    }
+}
+
+/// An older note says that it verifies, and those who may not ask go by notes.
+#[test]
+fn what_was_seen_to_be_disabled_verifies_nothing_offline_either() {
+    let service = Service::start();
+    let scratch = place(&service);
+    let key = service.make("models", P256);
+    let one = format!("{key}?version=1");
+    let offline =
+        |key: &str| with(&scratch, &["--offline", "verify", "app.bin", "--key", key]).run();
+    let know = || {
+        with(&scratch, &["key", "forget", &key]).run().ok();
+        sign(&scratch, &key).ok();
+        for key in [&key, &one] {
+            verify(&scratch, key).ok();
+            offline(key).ok();
+        }
+    };
+    let set = |state| service.newest("models", |version| version.state = state);
+    for seen_by in [
+        &["sign", "app.bin", "--force", "--key", &key][..],
+        &["key", "show", &key],
+        &["key", "disable", &key],
+    ] {
+        know();
+        if seen_by[1] != "disable" {
+            set("DISABLED");
+        }
+        with(&scratch, seen_by).run();
+        refused(&offline(&one), 5, "disabled", "is disabled");
+        refused(&verify(&scratch, &key), 5, "disabled", "is disabled");
+        refused(&offline(&key), 5, "disabled", "is disabled");
+        // Enabled again, it is seen at once by those who ask.
+        set("ENABLED");
+        verify(&scratch, &key).ok();
+        verify(&scratch, &one).ok();
     }
 }
 

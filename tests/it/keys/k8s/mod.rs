@@ -110,6 +110,34 @@ fn a_secret_signs_and_is_asked_for_once() {
 }
 
 #[test]
+fn what_one_cluster_showed_is_not_believed_of_another() {
+    let (scratch, server) = cluster("server");
+    let user = format!("{{token: {TOKEN}}}");
+    kubeconfig(&scratch, &server, "ca", &user);
+    with(&scratch, SIGN).run().ok();
+    with(&scratch, VERIFY).run().ok();
+    // Another key goes by the same name there.
+    let pem = std::fs::read(testdata("keys").join("p256.pkcs8.pem")).unwrap();
+    let other = json!({"kind": "Secret", "apiVersion": "v1", "data": {
+        "cosign.key": STANDARD.encode(pem),
+    }});
+    let there = Server::start(&scratch.path(), "server", PATH, &other);
+    kubeconfig(&scratch, &there, "ca", &user);
+    let unknown = with(&scratch, VERIFY).arg("--offline").run();
+    assert_eq!(unknown.expect_code(4).json()["code"], "offline");
+    with(&scratch, VERIFY).run().expect_code(1);
+    assert_eq!(there.asked(), [PATH]);
+    with(&scratch, SIGN).run().ok();
+    with(&scratch, VERIFY).run().ok();
+    // Nor did its note end the first one's.
+    kubeconfig(&scratch, &server, "ca", &user);
+    server.asked();
+    with(&scratch, VERIFY).run().expect_code(1);
+    with(&scratch, SIGN).run().ok();
+    with(&scratch, VERIFY).arg("--offline").run().ok();
+}
+
+#[test]
 fn cosign_verifies_what_a_secret_signs() {
     let (scratch, server) = cluster("server");
     kubeconfig(&scratch, &server, "ca", &format!("{{token: {TOKEN}}}"));

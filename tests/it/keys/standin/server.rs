@@ -125,6 +125,11 @@ impl Server {
             .push_back((operation.to_owned(), answer));
     }
 
+    /// Whatever fault is still to come does not.
+    pub(crate) fn spend(&self) {
+        self.faults.lock().unwrap().clear();
+    }
+
     /// The operations that were asked for, in order, and forgets them.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.calls

@@ -1,5 +1,7 @@
 //! `sign`, `verify` and `key`, as a user types them.
 
+use serde_json::json;
+
 use super::{ROOT, policy, run, server, with};
 use crate::harness::{Scratch, testdata};
 use crate::keys::place;
@@ -79,6 +81,41 @@ fn the_life_of_a_key() {
     run(&["sign", "a.txt", "--key", key, "--force"]).expect_code(0);
     run(&["verify", "a.txt", "--key", key]).expect_code(0);
     assert!(!scratch.join("c").exists());
+}
+
+/// To look at it is not to let it verify again, and those who may not ask go
+/// by what was seen last.
+#[test]
+fn a_disabled_key_verifies_nothing_however_often_it_is_looked_at() {
+    let Some(bao) = server() else { return };
+    let (scratch, address) = (place(), bao.address());
+    let run = |args: &[&str]| run(&scratch, &address, args);
+    scratch.write("a.txt", "hello");
+    let key = "openbao://cli-stopped";
+    bao.key("cli-stopped", "ecdsa-p256");
+    let verify = ["verify", "a.txt", "--key", key, "-o", "json"];
+    let offline = [&["--offline"][..], &verify].concat();
+    let looks: [&[&str]; 4] = [
+        &["key", "show", key],
+        &["key", "list", "openbao://"],
+        &["doctor", "keys", key, "--no-probe"],
+        &["sign", "a.txt", "--key", key, "--force"],
+    ];
+    for look in looks {
+        run(&["sign", "a.txt", "--key", key, "--force"]).ok();
+        run(&verify).ok();
+        run(&offline).ok();
+        // Elsewhere, so that nobody here knows of it …
+        bao.admin("DELETE", "transit/keys/cli-stopped/soft-delete", &json!({}));
+        // … until it is looked at.
+        run(look);
+        run(&offline).fails("disabled", "key enable");
+        run(&verify).fails("disabled", "key enable");
+        run(&["key", "enable", key]).ok();
+    }
+    run(&verify).ok();
+    run(&["key", "disable", key]).ok();
+    run(&offline).fails("disabled", "key enable");
 }
 
 #[test]

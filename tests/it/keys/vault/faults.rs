@@ -321,9 +321,7 @@ fn a_key_that_is_replaced_under_its_name_is_noticed() {
     bao.key("replaced", "ecdsa-p256");
     // While the notes are fresh, what it signs is not by the key that is known.
     let fresh = noted(NOW + 200);
-    let signer = block_on(fresh.open_key(&KeyRef::parse(uri).unwrap(), &Pass));
-    // Without a log there is nowhere to write the intent down.
-    drop(signer);
+    assert!(trusted(&fresh).is_ok());
     let changed = trusted(&noted(NOW + 301)).unwrap_err();
     assert_eq!(changed.code(), "public-key-changed", "{changed}");
     assert!(changed.to_string().contains("version 1"), "{changed}");
