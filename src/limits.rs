@@ -41,12 +41,17 @@ pub const PLUGIN_KEY: usize = 4 << 10;
 pub const MANIFEST: u64 = 4 << 20;
 /// Most of what a registry says beside manifests and blobs that is read, in bytes.
 pub const REGISTRY_WORDS: u64 = 64 << 10;
+/// Slowest that a blob may come from a registry, in bytes per second, once that
+/// took a minute.
+pub const BLOB_PACE: u64 = 32 << 10;
 /// Largest `index.json` of an OCI layout, in bytes.
 pub const LAYOUT_INDEX: u64 = 16 << 20;
 /// Most entries in one OCI index, and most layers in one manifest.
 pub const INDEX_ENTRIES: usize = 10_000;
 /// Most blobs and manifests in the closure of one image.
 pub const CLOSURE: usize = 200_000;
+/// Most bytes of manifests and indexes in the closure of one image.
+pub const CLOSURE_BYTES: u64 = 512 << 20;
 /// Deepest nesting of OCI indexes and referrers of referrers.
 pub const INDEX_DEPTH: usize = 8;
 /// Most files in one model.

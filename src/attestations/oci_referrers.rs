@@ -5,7 +5,7 @@ use super::{AttestationStore, BoxFuture, Deposit, Format, StoreError, Stored, Su
 use crate::limits;
 use crate::oci::{Descriptor, Legacy, media_type};
 use crate::source::layout::Referring;
-use crate::source::registry::{Class, RegistryFault, Repository, UploadError};
+use crate::source::registry::{RegistryFault, Repository, UploadError};
 use crate::time::Clock;
 
 const PLACE: &str = "registries";
@@ -52,9 +52,7 @@ impl AttestationStore for OciReferrers {
             let listed = self.repository.referrers(&subject.digest).await?;
             let relevant: Vec<Descriptor> =
                 listed.entries.into_iter().filter(may_be_evidence).collect();
-            if relevant.len() > limits::EVIDENCE {
-                return Err(self.repository.too_many(&subject.digest).into());
-            }
+            self.repository.bounded(&relevant, &subject.digest)?;
             let referring = self.repository.about(relevant, &subject.digest).await;
             self.read(&referring).await
         })
@@ -145,10 +143,11 @@ impl From<UploadError> for StoreError {
     }
 }
 
-/// What came and is wrong is malformed; what did not come is a failed look-up.
+/// What came whole and is wrong is malformed; what did not come, or came
+/// damaged, is a failed look-up.
 fn unread(fault: &RegistryFault) -> Format {
-    match fault.class() {
-        Class::Malformed | Class::Limit => Format::Malformed(fault.to_string()),
-        _ => Format::Unreadable(fault.to_string()),
+    match fault.is_of_content() {
+        true => Format::Malformed(fault.to_string()),
+        false => Format::Unreadable(fault.to_string()),
     }
 }

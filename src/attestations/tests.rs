@@ -239,7 +239,7 @@ fn a_registry_that_cannot_be_asked_is_no_absence() {
             .next(place, Act::Answer(status, "", String::new()));
         assert!(matches!(list(), Err(StoreError::Registry(_))), "{place}");
     }
-    // One piece that does not come is told as such, and so is one that is wrong.
+    // One piece that does not come is told as such, and so is one that came damaged.
     fake.front
         .next("GET /v2/a/b/blobs/", Act::Answer(404, "", String::new()));
     let found = list().unwrap();
@@ -250,7 +250,10 @@ fn a_registry_that_cannot_be_asked_is_no_absence() {
     fake.front
         .next("GET /v2/a/b/blobs/", Act::Change(|_| b"{}".to_vec()));
     let found = list().unwrap();
-    assert!(matches!(found[0].format, Format::Malformed(_)), "{found:?}");
+    assert!(
+        matches!(found[0].format, Format::Unreadable(_)),
+        "{found:?}"
+    );
     fake.front.next(
         "GET /v2/a/b/manifests/sha256:",
         Act::Answer(403, "", String::new()),

@@ -8,6 +8,9 @@ use super::{Context, Output, block_on};
 use crate::ops::older::Formats;
 use crate::ops::{Exit, Failure, attest};
 
+/// What is said where the registry cannot keep two who attach apart.
+pub(super) const BEST_EFFORT: &str = "the registry keeps no list of referrers: another who attaches at the same moment may be lost (cas: best-effort)";
+
 /// `obreia attest ARTIFACT`
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
@@ -79,6 +82,9 @@ impl Arguments {
         ))?;
         if let Some(older) = &attested.cosign_legacy {
             output.info(&format!("  cosign-legacy {}", older.tag))?;
+        }
+        if attested.cas == Some("best-effort") {
+            output.info(BEST_EFFORT)?;
         }
         Ok(Exit::Done)
     }

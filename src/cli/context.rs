@@ -18,7 +18,7 @@ pub struct Context {
     pub offline: bool,
     config_file: Option<PathBuf>,
     registry_auth: Option<PathBuf>,
-    plain_http: bool,
+    plain_http: Vec<String>,
 }
 
 impl Context {
@@ -29,7 +29,7 @@ impl Context {
             offline: global.offline,
             config_file: global.config.clone(),
             registry_auth: global.registry_auth.clone(),
-            plain_http: global.plain_http,
+            plain_http: global.plain_http.clone(),
         }
     }
 
@@ -76,7 +76,7 @@ impl Context {
         Ok(Registries::new(Access {
             settings,
             auth_file: self.registry_auth.clone(),
-            plain_http: self.plain_http,
+            plain_http: self.plain_http.clone(),
             offline: self.offline,
             environment: self.environment.clone(),
         }))

@@ -114,9 +114,9 @@ pub struct Global {
     /// Credentials for registries, as Docker's config.json has them (default: Docker's own, then Podman's)
     #[arg(long, global = true, value_name = "FILE")]
     pub registry_auth: Option<PathBuf>,
-    /// Speak to registries without TLS; on this machine that needs no flag
-    #[arg(long, global = true)]
-    pub plain_http: bool,
+    /// Speak to that registry without TLS; on this machine that needs no flag
+    #[arg(long, global = true, value_name = "HOST[:PORT]")]
+    pub plain_http: Vec<String>,
     /// Show no progress bars
     #[arg(long, global = true)]
     pub no_progress: bool,

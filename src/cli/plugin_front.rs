@@ -35,7 +35,7 @@ pub(super) fn main() -> ExitCode {
         offline: false,
         no_progress: true,
         registry_auth: None,
-        plain_http: false,
+        plain_http: Vec::new(),
     };
     answer_on_panic(global.clone());
     let (reply, done) = match answer(&global) {

@@ -75,6 +75,13 @@ fn print(pushed: &Pushed, output: &mut Output) -> Result<(), Failure> {
     for attached in &pushed.evidence {
         output.info(&format!("  attached {}", attached.from))?;
     }
+    if pushed
+        .evidence
+        .iter()
+        .any(|one| one.cas == Some("best-effort"))
+    {
+        output.info(super::attest::BEST_EFFORT)?;
+    }
     for path in &pushed.left_out {
         output.info(&format!("  left out {path}"))?;
     }

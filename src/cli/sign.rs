@@ -105,7 +105,7 @@ impl Arguments {
             .iter()
             .any(|one| one.cas == best || older(one) == best)
         {
-            output.info("the registry keeps no list of referrers: another who attaches at the same moment may be lost (cas: best-effort)")?;
+            output.info(super::attest::BEST_EFFORT)?;
         }
         for warning in signed.iter().flat_map(|s| &s.warnings) {
             output.warn(warning);

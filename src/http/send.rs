@@ -62,6 +62,12 @@ impl Reply {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// Every header of that name; `None` where one of them is no text.
+    pub fn all(&self, name: &str) -> Option<Vec<&str>> {
+        let values = self.headers.get_all(name).iter();
+        values.map(|value| value.to_str().ok()).collect()
+    }
+
     /// The answer's headers, those that are text.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
         self.headers

@@ -60,6 +60,10 @@ pub struct Attested {
     pub cosign_legacy: Option<Older>,
     /// The key, by its name.
     pub key: String,
+    /// What keeps two who attach at once from losing one of the two, where
+    /// that depends on the registry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cas: Option<&'static str>,
 }
 
 /// Signs a statement that `predicate` is true of the artifact.
@@ -166,6 +170,7 @@ pub async fn attest(
         predicate_type: predicate_type.uri().to_owned(),
         bundle: stored.origin,
         cosign_legacy: older,
+        cas: stored.cas,
         key: key.info().to_string(),
     })
 }

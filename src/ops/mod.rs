@@ -47,6 +47,8 @@ pub mod sbom;
 #[cfg(feature = "sign")]
 pub mod sign;
 mod source_failure;
+#[cfg(feature = "sign")]
+mod standing;
 mod store_failure;
 mod system_clock;
 #[cfg(feature = "sign")]

@@ -11,7 +11,7 @@ use super::transfer::{Spot, Store};
 use super::{Exit, Failure};
 use crate::attestations::{
     AttestationStore, Deposit, Format, OciReferrers, Referrers, Sidecar, StoreError, Subject,
-    label_of,
+    Untrusted, label_of,
 };
 use crate::bundle::{Bundle, Content};
 use crate::digest::Digest;
@@ -21,6 +21,7 @@ use crate::source::registry::Registries;
 use crate::source::{Counted, Progress};
 use crate::statement::{self, Statement};
 use crate::time::Clock;
+use crate::verify::ReasonCode;
 
 /// What was pulled: `obreia.pull/v1`.
 #[derive(Debug, Serialize)]
@@ -79,6 +80,10 @@ pub async fn pull(
     for file in &files {
         write(&from, &manifest, file, staged.path(), progress).await?;
     }
+    let found = match with_evidence {
+        true => evidence(from, &resolved.descriptor, clock).await?,
+        false => Vec::new(),
+    };
     place(staged, directory)?;
     let mut pulled = Pulled {
         schema: "obreia.pull/v1",
@@ -96,36 +101,50 @@ pub async fn pull(
         evidence: Vec::new(),
         left: Vec::new(),
     };
-    if with_evidence {
-        let subject = Subject::Manifest(Box::new(resolved.descriptor.clone()));
-        let store: Box<dyn AttestationStore> = match from {
-            Store::Layout(layout) => Box::new(Referrers::new(layout, clock)),
-            Store::Registry(repository) => Box::new(OciReferrers::new(repository, clock)),
+    let beside = subject_of(directory, &manifest, &files);
+    for one in found {
+        let kept = match one.format {
+            Format::Bundle => keep(&beside, &one.bytes, &digest).await,
+            other @ (Format::SimpleSigning { .. } | Format::Envelope | Format::Statement) => {
+                Err(other.in_words().to_owned())
+            }
+            Format::Foreign(what) => Err(what),
+            Format::Malformed(why) | Format::Unreadable(why) => Err(why),
         };
-        let mut found = store.list(&subject).await?;
-        for older in store.older(&subject).await {
-            match older {
-                Ok(more) => found.extend(more),
-                Err(error) => pulled.left.push(error.to_string()),
-            }
-        }
-        let beside = subject_of(directory, &manifest, &files);
-        for one in found {
-            let kept = match one.format {
-                Format::Bundle => keep(&beside, &one.bytes, &digest).await,
-                other @ (Format::SimpleSigning { .. } | Format::Envelope | Format::Statement) => {
-                    Err(other.in_words().to_owned())
-                }
-                Format::Foreign(what) => Err(what),
-                Format::Malformed(why) | Format::Unreadable(why) => Err(why),
-            };
-            match kept {
-                Ok(origin) => pulled.evidence.push(origin),
-                Err(why) => pulled.left.push(format!("{}: {why}", one.origin)),
-            }
+        match kept {
+            Ok(origin) => pulled.evidence.push(origin),
+            Err(why) => pulled.left.push(format!("{}: {why}", one.origin)),
         }
     }
     Ok(pulled)
+}
+
+/// What is said about the artifact, all of it: a folder without a signature
+/// that could not be read would be an unsigned one for ever.
+async fn evidence(
+    from: Store,
+    of: &Descriptor,
+    clock: std::sync::Arc<dyn Clock>,
+) -> Result<Vec<Untrusted>, Failure> {
+    let subject = Subject::Manifest(Box::new(of.clone()));
+    let store: Box<dyn AttestationStore> = match from {
+        Store::Layout(layout) => Box::new(Referrers::new(layout, clock)),
+        Store::Registry(repository) => Box::new(OciReferrers::new(repository, clock)),
+    };
+    let mut found = store.list(&subject).await?;
+    for older in store.older(&subject).await {
+        found.extend(older?);
+    }
+    for one in &found {
+        if let Format::Unreadable(why) = &one.format {
+            let what = format!("cannot read the evidence {}", one.origin);
+            return Err(Failure::new(Exit::Undetermined, what)
+                .cause(why)
+                .code(ReasonCode::EvidenceUnreadable.as_str())
+                .hint("try again, or leave the evidence there with --without-evidence"));
+        }
+    }
+    Ok(found)
 }
 
 fn files_of(origin: &str, document: &Document) -> Result<(Manifest, Vec<ArtifactFile>), Failure> {

@@ -91,6 +91,10 @@ pub struct Attached {
     pub from: String,
     /// Where it hangs.
     pub origin: String,
+    /// What keeps two who attach at once from losing one of the two, where
+    /// that depends on the registry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cas: Option<&'static str>,
 }
 
 /// Packs and stores. Files are hashed as they are copied; the tag comes last.
@@ -202,6 +206,7 @@ async fn attach(
                 pushed.evidence.push(Attached {
                     from: one.origin,
                     origin: stored.origin,
+                    cas: stored.cas,
                 });
                 return Ok(());
             }

@@ -19,7 +19,13 @@ impl From<RegistryFault> for Failure {
         let exit = match &fault {
             F::Offline { .. } => Exit::Undetermined,
             F::Settings(_) | F::Credentials { .. } => Exit::Config,
+            // What is not given to us may still be there.
+            F::Refused { .. } if fault.is_of_reading() => Exit::Undetermined,
             _ => exit,
+        };
+        let code = match fault.is_of_reading() {
+            true => Some(ReasonCode::RegistryMalformed),
+            false => code,
         };
         let hint = match &fault {
             F::Offline { .. } => "leave --offline out, or name a copy: oci-layout:DIR:TAG",
@@ -38,16 +44,20 @@ impl From<RegistryFault> for Failure {
                     "if it is yours, name its authority's certificate: [registries] authorities = [\"ca.pem\"]"
                 }
                 TlsTrouble::Handshake => {
-                    "if it speaks no TLS, say --plain-http; if it wants a client certificate, name one: [registries.client]"
+                    "if it speaks no TLS, say --plain-http HOST; if it wants a client certificate, name one: [registries.client.\"HOST\"]"
                 }
                 TlsTrouble::Wanted => {
                     "leave --plain-http out; a registry on this machine is listed under [registries] tls"
                 }
             },
+            F::Wrong { .. } => "whoever put it there put something else than its descriptor says",
             F::Malformed { .. } => {
                 "try again; if it stays so, the registry or something before it is broken"
             }
             F::Refused { .. } => "the registry's words say what it does not take",
+            F::Helper { .. } => {
+                "unlock or repair the credential helper, or name a file with --registry-auth FILE"
+            }
             F::Credentials { .. } => {
                 "correct the file or the credential helper, or name another with --registry-auth FILE"
             }

@@ -1,6 +1,6 @@
 //! Images and other artifacts in a registry, read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::gather::{Further, Gathered, Reading, image};
@@ -100,29 +100,72 @@ async fn fetch(
         Document::Manifest(manifest) => manifest,
     };
     let config = &manifest.config;
+    // What the manifest says of itself nobody has signed yet.
     let known = [media_type::CONFIG, media_type::DOCKER_CONFIG];
     if wanted.configured && known.contains(&config.media_type.as_str()) {
+        within(repository, config, config.size, limits::MANIFEST, CONFIG)?;
         download(repository, config, layout, progress).await?;
     }
     let packed = artifact_files(manifest).is_ok_and(|files| files.is_some());
     if packed || wanted.looks_inside {
-        for layer in &manifest.layers {
+        let mut seen = BTreeSet::new();
+        let mut layers = manifest.layers.clone();
+        layers.retain(|layer| seen.insert(layer.digest));
+        let bytes = layers
+            .iter()
+            .fold(0_u64, |sum, layer| sum.saturating_add(layer.size));
+        if let Some(first) = layers.first() {
+            within(repository, first, bytes, room(layout)?, LAYERS)?;
+        }
+        for layer in &layers {
             download(repository, layer, layout, progress).await?;
         }
     }
     Ok(())
 }
 
+const INDEXES: &str = "bytes of indexes in one another";
+const CONFIG: &str = "bytes of configuration";
+const LAYERS: &str = "bytes of files, which is the room in the temporary folder";
+
+fn within(
+    repository: &Repository,
+    of: &Descriptor,
+    bytes: u64,
+    limit: u64,
+    what: &'static str,
+) -> Result<(), Failure> {
+    if bytes <= limit {
+        return Ok(());
+    }
+    let place = repository.origin(&of.digest);
+    Err(RegistryFault::TooMuch { place, what, limit }.into())
+}
+
+/// How many bytes the file system of a layout has room for.
+fn room(layout: &Layout) -> Result<u64, Failure> {
+    let space = rustix::fs::statvfs(layout.dir()).map_err(|error| {
+        let what = format!("cannot see the room in {}", layout.dir().display());
+        Failure::new(Exit::Undetermined, what).cause(std::io::Error::from(error))
+    })?;
+    Ok(space.f_bavail.saturating_mul(space.f_frsize))
+}
+
 async fn indexes(repository: &Repository, root: &Document, layout: &Layout) -> Result<(), Failure> {
     let mut todo = vec![(root.clone(), 0)];
-    let mut count = 0;
+    let (mut count, mut bytes, mut seen) = (0, 0_u64, BTreeSet::new());
     while let Some((document, depth)) = todo.pop() {
         let Document::Index(index) = &document else {
             continue;
         };
         let nested = |d: &&Descriptor| media_type::is_index(&d.media_type);
         for child in index.manifests.iter().filter(nested) {
+            if !seen.insert(child.digest) {
+                continue;
+            }
             count += 1;
+            bytes = bytes.saturating_add(child.size);
+            within(repository, child, bytes, limits::CLOSURE_BYTES, INDEXES)?;
             // Deeper or more is refused by the one who reads the layout.
             if depth >= limits::INDEX_DEPTH || count > limits::INDEX_ENTRIES {
                 return Ok(());
@@ -158,6 +201,7 @@ pub(super) async fn children(
 ) -> Result<Vec<Descriptor>, Failure> {
     let mut found: Vec<Descriptor> = Vec::new();
     let mut todo = vec![(of.document.clone(), 0)];
+    let mut bytes = 0_u64;
     while let Some((document, depth)) = todo.pop() {
         let Document::Index(index) = document else {
             continue;
@@ -177,6 +221,8 @@ pub(super) async fn children(
                 continue;
             }
             if is_index {
+                bytes = bytes.saturating_add(child.size);
+                within(repository, &child, bytes, limits::CLOSURE_BYTES, INDEXES)?;
                 let (document, _) = repository.document(&child).await?;
                 todo.push((document, depth + 1));
             }
@@ -196,6 +242,11 @@ pub(super) async fn tree(
     let resolved = repository.resolve(named.select).await?;
     let closure = repository.closure(&resolved).await?;
     let wanted = small_blobs(&closure);
+    let bytes = wanted
+        .iter()
+        .fold(0_u64, |sum, blob| sum.saturating_add(blob.size));
+    let (root, most) = (&resolved.descriptor, limits::EVIDENCE_BYTES);
+    within(&repository, root, bytes, most, "bytes of evidence")?;
     let fetched = repository.blobs(&wanted, limits::BUNDLE).await;
     let fetched: BTreeMap<Digest, Result<Vec<u8>, String>> = wanted
         .iter()

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::copy::{Blob, Copied, Place, Skipped};
+use super::standing::{Standing, standing};
 use super::{Exit, Failure, remote};
 use crate::digest::Digest;
 use crate::limits;
@@ -248,34 +249,49 @@ impl Store {
         Ok(())
     }
 
-    /// Makes what is about what known, once all of it is there.
-    async fn list(&self, closure: &Node, from: &Self) -> Result<(), Failure> {
+    /// Makes what is about what known, once all of it is there. Gives those of
+    /// cosign's older manifests in whose place something else stays there that
+    /// holds all that they hold.
+    async fn list(&self, closure: &Node, from: &Self) -> Result<BTreeSet<Digest>, Failure> {
         let repository = match self {
-            Self::Layout(layout) => return Ok(layout.list_closure(closure)?),
+            Self::Layout(layout) => {
+                layout.list_closure(closure)?;
+                return Ok(BTreeSet::new());
+            }
             Self::Registry(repository) => repository,
         };
         let mut nodes = Vec::new();
         closure.each(&mut |node| nodes.push(node));
-        for node in nodes {
-            let (older, about): (Vec<&Node>, Vec<&Node>) =
-                node.referrers.iter().partition(|r| r.legacy.is_some());
-            let about: Vec<Descriptor> = about.into_iter().map(listed).collect();
-            if !about.is_empty() {
-                repository.list_missing(&node.descriptor, &about).await?;
-            }
-            for older in older {
-                // cosign's marks of what it saved are no tags.
-                if let Some((tag, _)) = &older.legacy
-                    && is_tag(tag)
-                {
-                    let bytes = from.document(&older.descriptor).await?;
-                    repository
-                        .put_manifest(Some(tag), &older.descriptor, &bytes)
-                        .await?;
+        // Cosign's marks of what it saved are no tags.
+        let older = |node: &&&Node| node.legacy.as_ref().is_some_and(|(tag, _)| is_tag(tag));
+        let mut held = BTreeSet::new();
+        let mut put = Vec::new();
+        // All are looked at before the first is written.
+        for older in nodes.iter().filter(older) {
+            match standing(repository, older).await? {
+                Standing::Absent => put.push(*older),
+                Standing::Same => {}
+                Standing::Holds => {
+                    held.insert(older.descriptor.digest);
+                    held.extend(older.blobs.iter().map(|blob| blob.descriptor.digest));
                 }
             }
         }
-        Ok(())
+        for node in &nodes {
+            let about = node.referrers.iter().filter(|r| r.legacy.is_none());
+            let about: Vec<Descriptor> = about.map(listed).collect();
+            if !about.is_empty() {
+                repository.list_missing(&node.descriptor, &about).await?;
+            }
+        }
+        for older in put {
+            if let Some((tag, _)) = &older.legacy {
+                let bytes = from.document(&older.descriptor).await?;
+                let at = &older.descriptor;
+                repository.put_manifest(Some(tag), at, &bytes).await?;
+            }
+        }
+        Ok(held)
     }
 
     /// What a tag leads to; `None` where it is proven that there is none.
@@ -383,8 +399,8 @@ impl Found {
             }
             moved.push(Moved { piece, present });
         }
-        to.list(&self.closure, &self.from).await?;
-        compare(to, &self.closure).await?;
+        let held = to.list(&self.closure, &self.from).await?;
+        compare(to, &self.closure, &held).await?;
         Ok(moved)
     }
 
@@ -483,8 +499,10 @@ fn tag_of(source: &Spot, resolved: &Resolved) -> Option<String> {
     }
 }
 
-/// That everything which belonged to the root belongs to it there.
-async fn compare(to: &Store, closure: &Node) -> Result<(), Failure> {
+/// That everything which belonged to the root belongs to it there, but for what
+/// is `held` by something else; and that the blobs are there, for a manifest
+/// says only that they should be.
+async fn compare(to: &Store, closure: &Node, held: &BTreeSet<Digest>) -> Result<(), Failure> {
     let root = to
         .resolve(&Select::Digest(closure.descriptor.digest))
         .await?;
@@ -496,7 +514,10 @@ async fn compare(to: &Store, closure: &Node) -> Result<(), Failure> {
         .map(|piece| piece.descriptor.digest)
         .collect();
     for piece in closure.pieces() {
-        if !there.contains(&piece.descriptor.digest) {
+        let digest = &piece.descriptor.digest;
+        let found = held.contains(digest) || there.contains(digest);
+        let blob = matches!(to, Store::Registry(_)) && !is_document(&piece);
+        if !found || blob && !to.has(&piece).await? {
             return Err(Failure::new(
                 Exit::Undetermined,
                 format!(

@@ -112,6 +112,11 @@ impl Layout {
                 what: "blobs and manifests in one closure",
                 limit: limits::CLOSURE,
             },
+            WalkError::TooLarge => LayoutError::TooMany {
+                dir: self.dir().to_owned(),
+                what: "bytes of manifests in one closure",
+                limit: usize::try_from(limits::CLOSURE_BYTES).unwrap_or(usize::MAX),
+            },
         }
     }
 }

@@ -24,6 +24,8 @@ pub enum WalkError {
     TooDeep(Digest),
     /// More blobs and manifests than [`limits::CLOSURE`].
     TooMany,
+    /// More bytes of manifests and indexes than [`limits::CLOSURE_BYTES`].
+    TooLarge,
 }
 
 /// A walk that is under way.
@@ -36,6 +38,8 @@ pub struct Walk {
     asked: Option<Step>,
     seen: BTreeSet<Digest>,
     pieces: usize,
+    /// Of the manifests and indexes that were met.
+    bytes: u64,
 }
 
 #[derive(Debug)]
@@ -70,6 +74,7 @@ impl Walk {
             asked: None,
             seen: BTreeSet::from([descriptor.digest]),
             pieces,
+            bytes: 0,
         };
         walk.meet(descriptor, document, None)?;
         Ok(walk)
@@ -177,6 +182,10 @@ impl Walk {
             return Err(WalkError::TooDeep(descriptor.digest));
         }
         self.count(1)?;
+        self.bytes = self.bytes.saturating_add(descriptor.size);
+        if self.bytes > limits::CLOSURE_BYTES {
+            return Err(WalkError::TooLarge);
+        }
         let here = self.met.len();
         self.todo.push(Step::Referrers(here));
         let mut blobs = Vec::new();
@@ -230,5 +239,39 @@ impl Walk {
             return Err(WalkError::TooMany);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::sha256;
+    use crate::oci::Index;
+
+    #[test]
+    fn manifests_are_not_kept_without_end() {
+        let of = |at: u64| {
+            let digest = sha256(&at.to_be_bytes());
+            Descriptor::new(media_type::INDEX, digest, limits::MANIFEST)
+        };
+        let empty = || Document::Index(Box::default());
+        let root = Index {
+            manifests: (1..200).map(of).collect(),
+            ..Index::default()
+        };
+        let mut walk = Walk::new(of(0), Document::Index(Box::new(root)), 0).unwrap();
+        let mut met = 1;
+        let error = loop {
+            match walk.want().unwrap() {
+                Some(Want::Document(_)) => match walk.document(empty()) {
+                    Ok(()) => met += 1,
+                    Err(error) => break error,
+                },
+                Some(Want::Referrers(_)) => walk.referrers(Vec::new()),
+                None => panic!("{met} of them were met"),
+            }
+        };
+        assert_eq!(error, WalkError::TooLarge);
+        assert_eq!(met * limits::MANIFEST, limits::CLOSURE_BYTES);
     }
 }

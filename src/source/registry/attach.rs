@@ -70,11 +70,12 @@ impl Repository {
             kind.is_none() || kind == referrer.descriptor.artifact_type.as_ref()
         };
         let like: Vec<_> = listed.entries.iter().filter(like).cloned().collect();
+        self.bounded(&like, &subject.digest)?;
         let documents = self.documents(&like).await;
         for (entry, document) in like.into_iter().zip(documents) {
-            let same = document.is_ok_and(|(document, _)| referrer.is_packed_in(&document));
+            let same = document.is_ok_and(|document| referrer.is_packed_in(&document));
             if same {
-                let cas = match listed.by_registry {
+                let cas = match listed.is_by_registry(&entry.digest) {
                     true => Cas::Registry,
                     false => self.cas_of(&entry).await?,
                 };
@@ -98,8 +99,7 @@ impl Repository {
         } else {
             let honours = self.cas(&referrer.descriptor, &referrer.manifest).await;
             self.list(subject, std::slice::from_ref(&referrer.descriptor), honours)
-                .await?;
-            honours
+                .await?
         };
         Ok(Attached {
             descriptor: referrer.descriptor.clone(),
@@ -109,6 +109,8 @@ impl Repository {
     }
 
     /// Adds entries to the list under the fallback tag; those of others stay.
+    /// Tells what kept others' entries while it was written: no more than
+    /// `cas`, and less where the registry's answers give nothing to hold on to.
     ///
     /// # Errors
     /// As the registry says; `Unreachable` where others change it all the time.
@@ -117,8 +119,9 @@ impl Repository {
         subject: &Descriptor,
         entries: &[Descriptor],
         cas: Cas,
-    ) -> Result<(), RegistryFault> {
+    ) -> Result<Cas, RegistryFault> {
         let tag = fallback_tag(&subject.digest);
+        let (mut held, mut lost) = (cas, None);
         for round in 0..ROUNDS {
             let kept = self.kept(&subject.digest).await?;
             let there = kept.is_some();
@@ -134,25 +137,40 @@ impl Repository {
                 .cloned()
                 .collect();
             if missing.is_empty() {
-                return Ok(());
+                return Ok(held);
             }
             index.manifests.extend(missing);
+            // As it is sent, whatever it called itself before.
+            index.media_type = Some(media_type::INDEX.to_owned());
             let bytes = bounded(&index, self, subject)?;
+            // A weak one never matches (RFC 9110, section 13.1.1).
+            let etag = etag.filter(|etag| !etag.starts_with("W/"));
             let condition = match (cas, there, etag) {
                 (Cas::Exact, true, Some(etag)) => vec![("if-match", etag)],
                 (Cas::Exact, false, _) => vec![("if-none-match", "*".to_owned())],
                 _ => Vec::new(),
             };
             let exact = !condition.is_empty();
-            let answer = self
-                .put(&tag, media_type::INDEX, &bytes, &condition)
-                .await?;
-            match answer.status() {
-                200..=204 if exact => return Ok(()),
-                // What was written may have been replaced since: looked at again.
-                200..=204 | 412 => pause(round).await,
-                _ => return Err(answer.fault()),
+            if !exact {
+                held = Cas::BestEffort;
             }
+            let asked = self.put(&tag, media_type::INDEX, &bytes, &condition);
+            match asked.await {
+                Ok(answer) => match answer.status() {
+                    200..=204 if exact => return Ok(held),
+                    // What was written may have been replaced since: looked at again.
+                    200..=204 | 412 => {}
+                    500.. => lost = Some(answer.fault()),
+                    // Not taken while somebody else writes it: read again.
+                    400 if answer.says(400, "DIGEST_INVALID") => lost = Some(answer.fault()),
+                    _ => return Err(answer.fault()),
+                },
+                // So may what was written without our knowing; the list that was
+                // read is too old to be sent once more.
+                Err(fault @ RegistryFault::Unreachable { .. }) => lost = Some(fault),
+                Err(fault) => return Err(fault),
+            }
+            pause(round).await;
         }
         let kept = self.kept(&subject.digest).await?;
         let listed = |new: &Descriptor| {
@@ -160,12 +178,12 @@ impl Repository {
             known.any(|known| known.digest == new.digest)
         };
         if entries.iter().all(listed) {
-            return Ok(());
+            return Ok(held);
         }
-        Err(RegistryFault::Unreachable {
+        Err(lost.unwrap_or_else(|| RegistryFault::Unreachable {
             asked: Asked::new("PUT", &format!("{self}:{tag}")),
             cause: "others change the list of referrers all the time".to_owned(),
-        })
+        }))
     }
 
     /// The same for what hangs there already.
@@ -198,7 +216,8 @@ impl Repository {
         };
         let (_, bytes) = self.document(first).await?;
         let cas = self.cas(first, &bytes).await;
-        self.list(subject, &missing, cas).await
+        self.list(subject, &missing, cas).await?;
+        Ok(())
     }
 }
 

@@ -43,26 +43,19 @@ impl Repository {
                     walk.document(document).map_err(too_much)?;
                 }
                 Some(Want::Referrers(of)) => {
-                    let listed = self.listed(&of).await?;
+                    let listed = self.referrers(&of).await?.entries;
+                    self.bounded(&listed, &of)?;
                     let documents = self.documents(&listed).await;
                     let mut faults = documents.iter().filter_map(|one| one.as_ref().err());
                     if let Some(fault) = faults.find(|fault| whole && is_unknown(fault)) {
                         return Err(fault.clone());
                     }
                     let mut found = told(listed, documents, &of);
-                    found.extend(self.legacy(&of).await?);
+                    found.extend(self.older(&of, whole).await?);
                     walk.referrers(found);
                 }
             }
         }
-    }
-
-    async fn listed(&self, subject: &Digest) -> Result<Vec<Descriptor>, RegistryFault> {
-        let listed = self.referrers(subject).await?.entries;
-        if listed.len() > limits::EVIDENCE {
-            return Err(self.too_many(subject));
-        }
-        Ok(listed)
     }
 
     /// The manifests that a list leads to, each only where it is about `subject`.
@@ -76,16 +69,24 @@ impl Repository {
     /// # Errors
     /// Where that could not be looked up.
     pub async fn legacy(&self, subject: &Digest) -> Result<Vec<Referring>, RegistryFault> {
+        self.older(subject, false).await
+    }
+
+    async fn older(&self, subject: &Digest, whole: bool) -> Result<Vec<Referring>, RegistryFault> {
         let mut found = Vec::new();
         let lying = self.legacy_of(subject, &Legacy::ALL).await;
         for (what, lying) in Legacy::ALL.into_iter().zip(lying) {
             match lying {
                 Ok(one) => found.extend(one),
-                Err(fault @ RegistryFault::Malformed { .. }) => found.push(Referring {
-                    descriptor: Descriptor::of("", &[]),
-                    document: Err(trouble(&fault)),
-                    legacy: Some((what.tag(subject), what)),
-                }),
+                Err(fault)
+                    if fault.is_of_content() || fault.class() == Class::Malformed && !whole =>
+                {
+                    found.push(Referring {
+                        descriptor: Descriptor::of("", &[]),
+                        document: Err(trouble(&fault)),
+                        legacy: Some((what.tag(subject), what)),
+                    });
+                }
                 Err(fault) => return Err(fault),
             }
         }
@@ -118,12 +119,31 @@ impl Repository {
         collected(under_way, kinds.len()).await
     }
 
-    pub(crate) fn too_many(&self, subject: &Digest) -> RegistryFault {
-        RegistryFault::TooMuch {
+    /// Refuses more entries, or more bytes of them, than are fetched for one
+    /// subject, before any of them is asked for.
+    ///
+    /// # Errors
+    /// `TooMuch`.
+    pub(crate) fn bounded(
+        &self,
+        listed: &[Descriptor],
+        subject: &Digest,
+    ) -> Result<(), RegistryFault> {
+        let too_much = |what, limit| RegistryFault::TooMuch {
             place: self.origin(subject),
-            what: "pieces of evidence",
-            limit: limits::EVIDENCE as u64,
+            what,
+            limit,
+        };
+        if listed.len() > limits::EVIDENCE {
+            return Err(too_much("pieces of evidence", limits::EVIDENCE as u64));
         }
+        let bytes = listed
+            .iter()
+            .fold(0_u64, |sum, entry| sum.saturating_add(entry.size));
+        if bytes > limits::EVIDENCE_BYTES {
+            return Err(too_much("bytes of evidence", limits::EVIDENCE_BYTES));
+        }
+        Ok(())
     }
 
     fn too_much(&self, error: &WalkError) -> RegistryFault {
@@ -138,6 +158,11 @@ impl Repository {
                 what: "blobs and manifests in one closure",
                 limit: limits::CLOSURE as u64,
             },
+            WalkError::TooLarge => RegistryFault::TooMuch {
+                place: self.to_string(),
+                what: "bytes of manifests in one closure",
+                limit: limits::CLOSURE_BYTES,
+            },
         }
     }
 }
@@ -148,7 +173,7 @@ fn told(listed: Vec<Descriptor>, documents: Vec<Fetched>, subject: &Digest) -> V
         .zip(documents)
         .map(|(descriptor, document)| Referring {
             document: match document {
-                Ok((document, _)) => about(&descriptor, document, subject),
+                Ok(document) => about(&descriptor, document, subject),
                 Err(fault) => Err(trouble(&fault)),
             },
             descriptor,
@@ -158,11 +183,8 @@ fn told(listed: Vec<Descriptor>, documents: Vec<Fetched>, subject: &Digest) -> V
 }
 
 /// Whether nothing is known of what was asked for: it may well be there.
-const fn is_unknown(fault: &RegistryFault) -> bool {
-    !matches!(
-        fault.class(),
-        Class::Absent | Class::Malformed | Class::Limit
-    )
+fn is_unknown(fault: &RegistryFault) -> bool {
+    !fault.is_of_content() && fault.class() != Class::Absent
 }
 
 /// What a list says of an entry must be what its manifest says itself.
@@ -185,10 +207,11 @@ fn about(listed: &Descriptor, document: Document, subject: &Digest) -> Result<Do
     }
 }
 
-/// What came and is wrong is malformed; what did not come is a failed look-up.
+/// What came whole and is wrong is malformed; what did not come, or came
+/// damaged, is a failed look-up.
 fn trouble(fault: &RegistryFault) -> Trouble {
-    match fault.class() {
-        Class::Malformed | Class::Limit => Trouble::Malformed(fault.to_string()),
-        _ => Trouble::Unreadable(fault.to_string()),
+    match fault.is_of_content() {
+        true => Trouble::Malformed(fault.to_string()),
+        false => Trouble::Unreadable(fault.to_string()),
     }
 }

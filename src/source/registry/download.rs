@@ -1,6 +1,6 @@
 //! Blobs, on their way to us.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -13,8 +13,33 @@ use crate::oci::Descriptor;
 
 /// How long nothing may come.
 const IDLE: Duration = Duration::from_secs(30);
-/// How often a transfer that breaks goes on, without a byte gained in between.
+/// How often a transfer that breaks goes on, without as much gained in between
+/// as [`GAIN`].
 const PATIENCE: u32 = 4;
+/// In bytes. One that breaks after each byte does not get on.
+const GAIN: u64 = 64 << 10;
+
+/// How slowly a blob may come.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    /// For nothing at all.
+    pub(super) grace: Duration,
+    /// Bytes per second, beyond that.
+    pub(super) least: u64,
+}
+
+const PACE: Pace = Pace {
+    grace: Duration::from_secs(60),
+    least: limits::BLOB_PACE,
+};
+
+impl Pace {
+    /// How long we may have waited for as many bytes as `read`.
+    fn allows(&self, read: u64) -> Duration {
+        let more = Duration::from_millis(read.saturating_mul(1000) / self.least.max(1));
+        self.grace.saturating_add(more)
+    }
+}
 
 /// A blob that is being read; whoever reads to the end has had its size and
 /// digest checked. What came before must not be used until then.
@@ -27,7 +52,13 @@ pub struct Download {
     /// Bytes at the beginning of an answer that are here already.
     skip: u64,
     broken: u32,
-    begun: bool,
+    /// What was read when it broke last.
+    broke_at: u64,
+    pub(super) pace: Pace,
+    /// For bytes alone: for our turn, and what becomes of them, it may take time.
+    waited: Duration,
+    /// How it ended, where that was no good end.
+    failed: Option<RegistryFault>,
 }
 
 impl Repository {
@@ -42,6 +73,7 @@ impl Repository {
             .host
             .ask(Ask {
                 method: Method::Head,
+                anywhere: true,
                 ..Ask::get(&url, &scope, 0)
             })
             .await?;
@@ -81,7 +113,10 @@ impl Repository {
             read: 0,
             skip: 0,
             broken: 0,
-            begun: false,
+            broke_at: 0,
+            pace: PACE,
+            waited: Duration::ZERO,
+            failed: None,
         }
     }
 
@@ -112,17 +147,38 @@ impl Download {
     /// taken up again where it broke.
     ///
     /// # Errors
-    /// `Unreachable` where it breaks again and again; `Malformed` where the
-    /// blob is longer, shorter or other than its descriptor says.
+    /// `Unreachable` where it breaks again and again, or comes too slowly to
+    /// come to an end; `Malformed` where the
+    /// blob is longer, shorter or other than its descriptor says, `Wrong` where
+    /// the bytes are of the digest and the size is not theirs.
     pub async fn next(&mut self) -> Result<Option<Bytes>, RegistryFault> {
-        if !self.begun {
-            self.ask().await?;
+        if let Some(fault) = &self.failed {
+            return Err(fault.clone());
         }
+        let next = self.step().await;
+        self.failed = next.as_ref().err().cloned();
+        next
+    }
+
+    async fn step(&mut self) -> Result<Option<Bytes>, RegistryFault> {
         loop {
+            if self.answer.is_none() && self.hasher.is_some() {
+                self.ask().await?;
+            }
+            let left = self.pace.allows(self.read).saturating_sub(self.waited);
             let Some(answer) = &mut self.answer else {
                 return Ok(None);
             };
-            match answer.incoming.chunk(IDLE).await {
+            if left.is_zero() && self.read < self.blob.size {
+                return Err(RegistryFault::Unreachable {
+                    asked: answer.asked.clone(),
+                    cause: format!("it comes too slowly, {} bytes so far", self.read),
+                });
+            }
+            let begun = Instant::now();
+            let chunk = answer.incoming.chunk(IDLE.min(left)).await;
+            self.waited += begun.elapsed();
+            match chunk {
                 Ok(Some(mut chunk)) => {
                     let skipped = self.skip.min(chunk.len() as u64);
                     self.skip -= skipped;
@@ -138,22 +194,24 @@ impl Download {
                     if let Some(hasher) = &mut self.hasher {
                         hasher.update(&chunk);
                     }
-                    self.broken = 0;
                     return Ok(Some(chunk));
                 }
-                Ok(None) if self.read < self.blob.size => {
-                    return Err(self.wrong("it is shorter than its descriptor says"));
-                }
+                Ok(None) if self.read < self.blob.size => return Err(self.short()),
                 Ok(None) => return self.end(),
                 // All is here; what else was to come does not matter.
                 Err(_) if self.read == self.blob.size => return self.end(),
                 Err(error) => {
+                    if self.read - self.broke_at >= GAIN {
+                        self.broken = 0;
+                    }
                     self.broken += 1;
+                    self.broke_at = self.read;
                     if self.broken > PATIENCE {
                         return Err(network(&answer.asked, &error));
                     }
+                    // Before the next is asked for, so that it can be.
+                    self.answer = None;
                     tokio::time::sleep(Duration::from_millis(50 << self.broken)).await;
-                    self.ask().await?;
                 }
             }
         }
@@ -169,6 +227,19 @@ impl Download {
         };
         self.answer = None;
         result
+    }
+
+    /// The descriptor lies where these are the digest's bytes; else they were
+    /// lost on the way.
+    fn short(&mut self) -> RegistryFault {
+        let found = self.hasher.take().map(Hasher::finish);
+        let why = "it is shorter than its descriptor says";
+        match self.wrong(why) {
+            RegistryFault::Malformed { asked, why } if found == Some(self.blob.digest) => {
+                RegistryFault::Wrong { asked, why }
+            }
+            fault => fault,
+        }
     }
 
     fn wrong(&self, why: &str) -> RegistryFault {
@@ -191,15 +262,13 @@ impl Download {
         if self.read > 0 {
             headers.push(("range", format!("bytes={}-", self.read)));
         }
-        let answer = self
-            .repository
-            .host
-            .ask(Ask {
-                headers: &headers,
-                in_pieces: true,
-                ..Ask::get(&url, &scope, limits::REGISTRY_WORDS)
-            })
-            .await?;
+        let asked = self.repository.host.ask(Ask {
+            headers: &headers,
+            anywhere: true,
+            in_pieces: true,
+            ..Ask::get(&url, &scope, limits::REGISTRY_WORDS)
+        });
+        let answer = asked.await?;
         self.skip = match answer.status() {
             200 => self.read,
             206 if self.read > 0 && begins_at(&answer, self.read) => 0,
@@ -212,7 +281,6 @@ impl Download {
             _ => return Err(answer.fault()),
         };
         self.answer = Some(answer);
-        self.begun = true;
         Ok(())
     }
 }
@@ -224,4 +292,25 @@ fn begins_at(answer: &Answer, at: u64) -> bool {
         .and_then(|range| range.strip_prefix("bytes ")?.split('-').next())
         .and_then(|first| first.parse::<u64>().ok())
         == Some(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_too_slowly_to_end_is_given_up() {
+        let second = Duration::from_secs(1);
+        let pace = Pace {
+            grace: 60 * second,
+            least: 1000,
+        };
+        assert_eq!(pace.allows(0), 60 * second);
+        assert_eq!(pace.allows(1000), 61 * second);
+        assert_eq!(pace.allows(3_600_000), 3660 * second);
+        // The largest bundle does not take a day, and the largest blob no more
+        // than can be said.
+        assert!(PACE.allows(limits::BUNDLE) < 3600 * second);
+        assert!(PACE.allows(u64::MAX) > 3600 * second);
+    }
 }

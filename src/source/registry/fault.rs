@@ -11,6 +11,12 @@ impl Asked {
         let url = url.split(['?', '#']).next().unwrap_or_default();
         Self(format!("{method} {}", bounded(url, 512)))
     }
+
+    fn reads(&self) -> bool {
+        ["GET ", "HEAD "]
+            .iter()
+            .any(|word| self.0.starts_with(word))
+    }
 }
 
 impl fmt::Display for Asked {
@@ -27,22 +33,7 @@ pub struct Said(String);
 impl Said {
     /// Of an error's body (distribution-spec, "Error Codes").
     pub fn of(body: &[u8]) -> Self {
-        #[derive(serde::Deserialize)]
-        struct Errors {
-            errors: Vec<One>,
-        }
-        #[derive(serde::Deserialize)]
-        struct One {
-            #[serde(default)]
-            code: String,
-            #[serde(default)]
-            message: String,
-        }
-        let body = body.get(..16 << 10).unwrap_or(body);
-        let first = serde_json::from_slice::<Errors>(body)
-            .ok()
-            .and_then(|found| found.errors.into_iter().next());
-        Self(match first {
+        Self(match errors(body).into_iter().next() {
             Some(one) if one.message.is_empty() => bounded(&one.code, 64),
             Some(one) => format!("{}: {}", bounded(&one.code, 64), bounded(&one.message, 256)),
             None => String::new(),
@@ -64,6 +55,43 @@ impl fmt::Display for Said {
         }
         write!(f, " ({})", self.0)
     }
+}
+
+#[derive(serde::Deserialize)]
+struct OneError {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    message: String,
+}
+
+fn errors(body: &[u8]) -> Vec<OneError> {
+    #[derive(serde::Deserialize)]
+    struct Errors {
+        errors: Vec<OneError>,
+    }
+    let body = body.get(..16 << 10).unwrap_or(body);
+    serde_json::from_slice::<Errors>(body).map_or_else(|_| Vec::new(), |found| found.errors)
+}
+
+/// Codes by which a registry says that there is no such thing. Quay has a code
+/// of its own for a tag that was there.
+const ABSENT: &[&str] = &[
+    "MANIFEST_UNKNOWN",
+    "NAME_UNKNOWN",
+    "BLOB_UNKNOWN",
+    "BLOB_UPLOAD_UNKNOWN",
+    "NOT_FOUND",
+    "TAG_INVALID",
+    "TAG_EXPIRED",
+];
+
+/// Whether an error's body says so in a registry's own words: the status 404
+/// alone is what any server before it says of what it does not know.
+pub(super) fn says_absent(body: &[u8]) -> bool {
+    errors(body)
+        .iter()
+        .any(|error| ABSENT.contains(&error.code.as_str()))
 }
 
 /// Why a registry did not give, or take, what it was asked.
@@ -117,7 +145,15 @@ pub enum RegistryFault {
         /// What kind of trouble it is.
         trouble: TlsTrouble,
     },
-    /// An answer that is none.
+    /// What it has under a digest came whole, and is not what it is said to be.
+    #[error("{asked}: {why}")]
+    Wrong {
+        /// The request.
+        asked: Asked,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// An answer that is none, or one that was damaged on its way.
     #[error("{asked}: {why}")]
     Malformed {
         /// The request.
@@ -141,6 +177,14 @@ pub enum RegistryFault {
         /// The registry.
         host: String,
         /// Why; never what they are.
+        why: String,
+    },
+    /// A credential helper fails, or does not answer.
+    #[error("the credentials for {host} cannot be had: {why}")]
+    Helper {
+        /// The registry.
+        host: String,
+        /// Why; never what it wrote.
         why: String,
     },
     /// The settings for registries cannot be used.
@@ -192,8 +236,8 @@ impl RegistryFault {
         match self {
             Self::NotFound { .. } => Class::Absent,
             Self::Denied { .. } => Class::Denied,
-            Self::Unreachable { .. } | Self::Tls { .. } => Class::Unreachable,
-            Self::Malformed { .. } => Class::Malformed,
+            Self::Unreachable { .. } | Self::Helper { .. } | Self::Tls { .. } => Class::Unreachable,
+            Self::Malformed { .. } | Self::Wrong { .. } => Class::Malformed,
             Self::TooMuch { .. } => Class::Limit,
             Self::Offline { .. }
             | Self::NotBuilt { .. }
@@ -204,10 +248,28 @@ impl RegistryFault {
     }
 }
 
-/// A registry's text as a message may show it.
+impl RegistryFault {
+    /// Whether something was to be read, and not written.
+    pub fn is_of_reading(&self) -> bool {
+        matches!(self, Self::Refused { asked, .. } if asked.reads())
+    }
+
+    /// Whether it is known what the registry has there, and that it is not
+    /// what it should be. Any other fault leaves open what it has.
+    pub const fn is_of_content(&self) -> bool {
+        matches!(self, Self::Wrong { .. } | Self::TooMuch { .. })
+    }
+}
+
+/// A registry's text as a message may show it: nothing in it moves the cursor,
+/// turns the direction of what follows, or cannot be seen.
 pub(super) fn bounded(text: &str, most: usize) -> String {
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
     text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
+        .map(|c| if hidden(c) { ' ' } else { c })
         .take(most)
         .collect()
 }
@@ -219,14 +281,28 @@ mod tests {
     #[test]
     fn what_a_registry_says_is_bounded_and_holds_no_control_characters() {
         let body = format!(
-            r#"{{"errors":[{{"code":"DENIED","message":"no\u001b[31m{}"}}]}}"#,
+            r#"{{"errors":[{{"code":"DENIED","message":"no\u001b[31m\u202e\u200b{}"}}]}}"#,
             "x".repeat(5000)
         );
         let said = Said::of(body.as_bytes()).to_string();
-        assert!(said.starts_with(" (DENIED: no [31mxx"), "{said}");
+        assert!(said.starts_with(" (DENIED: no [31m  xx"), "{said}");
         assert!(said.len() < 400 && !said.contains('\u{1b}'));
         for nothing in ["", "<html>", r#"{"errors":[]}"#, "{"] {
             assert_eq!(Said::of(nothing.as_bytes()).to_string(), "");
+        }
+    }
+
+    #[test]
+    fn only_a_registry_says_that_it_has_no_such_thing() {
+        let said = |code: &str| format!(r#"{{"errors":[{{"code":"{code}"}}]}}"#);
+        for code in ["MANIFEST_UNKNOWN", "NAME_UNKNOWN", "BLOB_UNKNOWN"] {
+            assert!(says_absent(said(code).as_bytes()), "{code}");
+        }
+        for code in ["UNKNOWN", "DENIED", "manifest_unknown", ""] {
+            assert!(!says_absent(said(code).as_bytes()), "{code}");
+        }
+        for body in ["", "404 page not found", "<html>", "{}", r#"{"errors":[]}"#] {
+            assert!(!says_absent(body.as_bytes()), "{body}");
         }
     }
 

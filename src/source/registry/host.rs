@@ -1,13 +1,15 @@
 //! One registry: how a request gets there, and what its answer means.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::Url;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::address::{base, is_local, resolved, same_origin};
 use super::auth::{Challenge, Credential, Credentials, Known, Scope, basic, challenges, fetch};
+use super::fault::says_absent;
+use super::reach::is;
 use super::{Asked, Conditions, RegistryFault, Said, TlsTrouble};
 use crate::http::{Client, HttpFault, Incoming, Method, Reply, Request};
 use crate::secret::Secret;
@@ -25,14 +27,26 @@ pub(super) struct Host {
     pub(super) name: String,
     /// Scheme, host and port.
     pub(super) base: String,
-    client: Client,
+    /// Hosts that may be spoken to without TLS.
+    clear: Vec<String>,
+    clients: Clients,
     credentials: Credentials,
     known: Mutex<Known>,
     /// One log-in at a time: those that wait find its token.
     entering: tokio::sync::Mutex<()>,
     permits: Semaphore,
+    /// Bodies under way. Whoever waits for one has no other permit.
+    pub(super) bodies: Arc<Semaphore>,
     /// Which conditions are honoured, once that was tried.
     pub(super) cas: Mutex<Option<Conditions>>,
+}
+
+/// What connects.
+pub(super) struct Clients {
+    /// To the registry itself, with our certificate where there is one for it.
+    pub(super) own: Client,
+    /// To whoever else it sends us to: without.
+    pub(super) anybody: Client,
 }
 
 /// One request to a registry.
@@ -47,6 +61,9 @@ pub(super) struct Ask<'a> {
     pub(super) repeatable: bool,
     /// The longest answer that is read whole.
     pub(super) limit: u64,
+    /// Whether a redirect may lead anywhere, for what comes is held against a
+    /// digest. Else it may only to where TLS proves who answers.
+    pub(super) anywhere: bool,
     /// Whether the body of a success is left to be read piece by piece; else
     /// one that breaks off is asked for again.
     pub(super) in_pieces: bool,
@@ -63,6 +80,7 @@ impl<'a> Ask<'a> {
             body: None,
             repeatable: true,
             limit,
+            anywhere: false,
             in_pieces: false,
         }
     }
@@ -73,6 +91,11 @@ pub(super) struct Answer {
     pub(super) asked: Asked,
     /// Where it came from, after redirects.
     pub(super) url: String,
+    /// Whether what it says is the registry's own word: it came from there, or
+    /// from where the registry itself sent us, all by TLS.
+    own_word: bool,
+    /// Held until the body was read, where that is left to be done.
+    _body: Option<OwnedSemaphorePermit>,
     pub(super) incoming: Incoming,
 }
 
@@ -89,6 +112,11 @@ impl Answer {
     pub(super) fn says(&self, status: u16, code: &str) -> bool {
         let reply = &self.incoming.reply;
         reply.status == status && Said::of(&reply.body).is_code(code)
+    }
+
+    /// Every header of that name; `None` where one of them is no text.
+    pub(super) fn all(&self, name: &str) -> Option<Vec<&str>> {
+        self.incoming.reply.all(name)
     }
 
     /// The whole body; empty where it was left to be read piece by piece.
@@ -108,7 +136,13 @@ impl Answer {
         }
         let (asked, status) = (self.asked, self.incoming.reply.status);
         match status {
-            404 => RegistryFault::NotFound { asked, said },
+            404 if self.own_word && says_absent(&self.incoming.reply.body) => {
+                RegistryFault::NotFound { asked, said }
+            }
+            404 => RegistryFault::Malformed {
+                asked,
+                why: format!("404, and not in the registry's own words{said}"),
+            },
             401 | 403 => RegistryFault::Denied {
                 asked,
                 status,
@@ -168,15 +202,23 @@ fn wants_tls(url: &str, reply: &Reply) -> bool {
 }
 
 impl Host {
-    pub(super) fn new(name: &str, plain: bool, client: Client, credentials: Credentials) -> Self {
+    pub(super) fn new(
+        name: &str,
+        plain: bool,
+        clear: Vec<String>,
+        clients: Clients,
+        credentials: Credentials,
+    ) -> Self {
         Self {
             name: name.to_owned(),
             base: base(name, plain),
-            client,
+            clear,
+            clients,
             credentials,
             known: Mutex::default(),
             entering: tokio::sync::Mutex::default(),
             permits: Semaphore::new(AT_ONCE),
+            bodies: Arc::new(Semaphore::new(AT_ONCE)),
             cas: Mutex::default(),
         }
     }
@@ -193,20 +235,25 @@ impl Host {
             None => ask.url.to_owned(),
         };
         let asked = Asked::new(word(ask.method), &url);
+        let body = match ask.in_pieces {
+            true => Arc::clone(&self.bodies).acquire_owned().await.ok(),
+            false => None,
+        };
         let permit = self.permits.acquire().await;
         let (mut entered, mut redirects) = (false, 0);
         let mut header = self.known(ask.scope);
         loop {
-            let own = resolved(&self.base, &url).is_some_and(|url| same_origin(&self.base, &url));
+            let own = self.is_own(&url);
             let answer = self
                 .once(&ask, &url, header.as_ref().filter(|_| own), &asked)
                 .await?;
             let status = answer.status();
             if status == 401 && own && !entered {
                 entered = true;
-                let said = answer.header("www-authenticate").unwrap_or_default();
+                // Each way in may have a header of its own.
+                let said = answer.all("www-authenticate").unwrap_or_default();
                 match self
-                    .enter(said, ask.scope, header.is_some(), &asked)
+                    .enter(&said.join(", "), ask.scope, header.is_some(), &asked)
                     .await?
                 {
                     Some(new) => header = Some(new),
@@ -217,7 +264,10 @@ impl Host {
             let reads = matches!(ask.method, Method::Get | Method::Head);
             if !(reads && matches!(status, 301 | 302 | 303 | 307 | 308)) {
                 drop(permit);
-                return Ok(answer);
+                return Ok(Answer {
+                    _body: body,
+                    ..answer
+                });
             }
             redirects += 1;
             let to = answer.header("location").and_then(|to| resolved(&url, to));
@@ -228,6 +278,7 @@ impl Host {
             if redirects > REDIRECTS {
                 return Err(wrong("it redirects without an end"));
             }
+            let to = to.filter(|to| ask.anywhere || self.speaks_for(to.as_str()));
             let to = to.ok_or_else(|| wrong("it redirects to where nobody goes"))?;
             url = to.into();
         }
@@ -256,15 +307,18 @@ impl Host {
             deadline: DEADLINE,
             limit: ask.limit,
         };
+        let client = self.client_for(url);
         let incoming = if ask.in_pieces {
-            self.client.open(&request).await
+            client.open(&request).await
         } else {
-            self.client.send(&request).await.map(Incoming::from)
+            client.send(&request).await.map(Incoming::from)
         };
         let incoming = incoming.map_err(|e| network(asked, &e))?;
         Ok(Answer {
             asked: asked.clone(),
+            own_word: self.speaks_for(url),
             url: url.to_owned(),
+            _body: None,
             incoming,
         })
     }
@@ -272,6 +326,24 @@ impl Host {
     /// What let us in; `None` where nothing was wanted so far.
     pub(super) fn entered(&self) -> Option<&'static str> {
         self.lock().kind()
+    }
+
+    /// Whether that is the registry's own origin, where credentials go.
+    fn is_own(&self, url: &str) -> bool {
+        resolved(&self.base, url).is_some_and(|url| same_origin(&self.base, &url))
+    }
+
+    /// Whether what is said there is the registry's own word, once it sent us.
+    fn speaks_for(&self, url: &str) -> bool {
+        self.is_own(url) || self.base.starts_with("https://") && url.starts_with("https://")
+    }
+
+    /// A client certificate is a credential too.
+    fn client_for(&self, url: &str) -> &Client {
+        match self.is_own(url) {
+            true => &self.clients.own,
+            false => &self.clients.anybody,
+        }
     }
 
     fn known(&self, scope: &Scope) -> Option<Secret> {
@@ -305,7 +377,7 @@ impl Host {
             };
             let realm = self.realm(realm, asked)?;
             let token = fetch(
-                &self.client,
+                self.client_for(realm.as_str()),
                 &realm,
                 service.as_deref(),
                 scope,
@@ -327,16 +399,24 @@ impl Host {
         Ok(Some(header))
     }
 
-    /// Who gives tokens out: by TLS, unless this is all on one machine or the
-    /// registry itself is spoken to in clear.
+    /// Who gives tokens out: by TLS, unless it is the registry itself, on this
+    /// machine, or a host that may be spoken to in clear.
     fn realm(&self, realm: &str, asked: &Asked) -> Result<Url, RegistryFault> {
         let wrong = |why: &str| RegistryFault::Malformed {
             asked: asked.clone(),
             why: format!("{why}: {}", super::fault::bounded(realm, 256)),
         };
         let url = Url::parse(realm).map_err(|_| wrong("its realm is no address"))?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(wrong("its realm holds a user name or a password"));
+        }
         let host = url.host_str().unwrap_or_default();
-        let clear = self.base.starts_with("http://") || is_local(host);
+        let named = match url.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        };
+        let listed = self.clear.iter().any(|clear| is(clear, &named));
+        let clear = self.is_own(url.as_str()) || is_local(host) || listed;
         if url.scheme() == "https" || url.scheme() == "http" && clear {
             return Ok(url);
         }
@@ -352,5 +432,53 @@ fn word(method: Method) -> &'static str {
         Method::Put => "PUT",
         Method::Patch => "PATCH",
         Method::Delete => "DELETE",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::environment::Environment;
+    use crate::http::Options;
+
+    fn host(name: &str, plain: bool, clear: &[&str]) -> Host {
+        let options = Options {
+            environment: Environment::default(),
+            ..Options::default()
+        };
+        let client = Client::new(&options).unwrap();
+        let clients = Clients {
+            own: client.clone(),
+            anybody: client,
+        };
+        let clear = clear.iter().map(|host| (*host).to_owned()).collect();
+        let credentials = Credentials::new(None, &Environment::default());
+        Host::new(name, plain, clear, clients, credentials)
+    }
+
+    #[test]
+    fn a_password_goes_in_clear_only_to_where_that_was_said() {
+        let asked = Asked::new("GET", "x");
+        let goes = |host: &Host, realm: &str| host.realm(realm, &asked).is_ok();
+        let local = host("localhost:5000", true, &[]);
+        let listed = host("r.example", true, &["r.example", "Auth.example:5001"]);
+        let tls = host("r.example", false, &[]);
+        for host in [&local, &listed, &tls] {
+            assert!(goes(host, "https://auth.example/token"));
+            assert!(goes(host, "http://127.0.0.1:1/token"));
+            for refused in [
+                "http://auth.example/token",
+                "http://localhost.example/token",
+                "ftp://localhost/token",
+                "https://me:pw@auth.example/token",
+                "token",
+            ] {
+                assert!(!goes(host, refused), "{} to {refused}", host.base);
+            }
+        }
+        assert!(goes(&listed, "http://auth.example:5001/token"));
+        assert!(goes(&listed, "http://r.example/token"));
+        assert!(!goes(&tls, "http://r.example/token"));
+        assert!(!goes(&local, "http://auth.example:5001/token"));
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::host::{Answer, Ask};
-use super::{RegistryFault, Repository};
+use super::{Asked, RegistryFault, Repository};
 use crate::crypto::{Hasher, sha256};
 use crate::digest::Digest;
 use crate::http::Method;
@@ -41,8 +41,9 @@ impl Repository {
     /// digest it is `latest`, as every client has it.
     ///
     /// # Errors
-    /// `NotFound`, `Denied`, `Unreachable`; `Malformed` where the bytes are
-    /// not of the digest, or no manifest.
+    /// `NotFound` where the registry itself says so, `Denied`, `Unreachable`;
+    /// `Malformed` where the bytes are not of the digest, `Wrong` where they
+    /// are and are no manifest.
     pub async fn resolve(&self, select: &Select) -> Result<Resolved, RegistryFault> {
         let got = match select {
             Select::Digest(digest) => self.get(&digest.to_string(), Some(digest)).await?,
@@ -55,30 +56,35 @@ impl Repository {
     /// A manifest or index that a descriptor leads to, and its exact bytes.
     ///
     /// # Errors
-    /// As [`Repository::resolve`]; `Malformed` also where it is of another
-    /// size or media type than the descriptor says.
+    /// As [`Repository::resolve`]; `Wrong` where it is of another size or media
+    /// type than the descriptor says.
     pub async fn document(&self, at: &Descriptor) -> Result<(Document, Vec<u8>), RegistryFault> {
         let reference = at.digest.to_string();
-        let answer = self.answer(&reference).await?;
-        let asked = answer.asked.clone();
-        let malformed = |why: String| RegistryFault::Malformed {
+        let url = self.path(&format!("manifests/{reference}"));
+        let asked = Asked::new("GET", &format!("{}{url}", self.host.base));
+        let wrong = |why: String| RegistryFault::Wrong {
             asked: asked.clone(),
             why,
         };
         if at.size > limits::MANIFEST {
-            return Err(malformed(format!("{} bytes are no manifest", at.size)));
+            return Err(wrong(format!("{} bytes are no manifest", at.size)));
         }
-        let bytes = answer.into_body();
-        check(&bytes, &at.digest).map_err(&malformed)?;
+        // No more than was said; what a registry says of it is shorter than that.
+        let most = at.size.max(limits::REGISTRY_WORDS);
+        let bytes = self.answer(&reference, most).await?.into_body();
+        check(&bytes, &at.digest).map_err(|why| RegistryFault::Malformed {
+            asked: asked.clone(),
+            why,
+        })?;
         if bytes.len() as u64 != at.size {
             let (found, said) = (bytes.len(), at.size);
-            return Err(malformed(format!(
+            return Err(wrong(format!(
                 "it has {found} bytes, its descriptor says {said}"
             )));
         }
         match Document::parse(&bytes, Some(&at.media_type)) {
             Ok(document) => Ok((document, bytes)),
-            Err(error) => Err(malformed(error.to_string())),
+            Err(error) => Err(wrong(error.to_string())),
         }
     }
 
@@ -108,7 +114,8 @@ impl Repository {
     /// Stores a manifest under a tag, or under its digest where none is named.
     ///
     /// # Errors
-    /// As the registry says.
+    /// As the registry says; `Unreachable` also where the answer was lost and
+    /// the tag does not lead there.
     pub async fn put_manifest(
         &self,
         tag: Option<&str>,
@@ -116,15 +123,29 @@ impl Repository {
         bytes: &[u8],
     ) -> Result<Put, RegistryFault> {
         let digest = descriptor.digest.to_string();
-        let answer = self
+        let asked = self
             .put(tag.unwrap_or(&digest), &descriptor.media_type, bytes, &[])
-            .await?;
-        match answer.status() {
-            200..=204 => Ok(Put {
-                lists_subject: answer.header("oci-subject").is_some(),
-            }),
-            _ => Err(answer.fault()),
+            .await;
+        let fault = match asked {
+            Ok(answer) if matches!(answer.status(), 200..=204) => {
+                return Ok(Put {
+                    lists_subject: answer.header("oci-subject").is_some(),
+                });
+            }
+            Ok(answer) => answer.fault(),
+            Err(fault) => fault,
+        };
+        // The answer may have been lost and not the write. It is not sent again:
+        // somebody may have moved the tag on since.
+        if let (Some(tag), RegistryFault::Unreachable { .. }) = (tag, &fault)
+            && let Ok(now) = self.get(tag, None).await
+            && now.resolved.descriptor.digest == descriptor.digest
+        {
+            return Ok(Put {
+                lists_subject: false,
+            });
         }
+        Err(fault)
     }
 
     pub(super) async fn put(
@@ -136,9 +157,10 @@ impl Repository {
     ) -> Result<Answer, RegistryFault> {
         let url = self.path(&format!("manifests/{reference}"));
         let scope = self.push();
-        // By its digest, or the very same bytes once more; with a condition, a
-        // second try could not tell its own success.
-        let repeatable = headers.is_empty();
+        // By its digest it is the very same once more. Of a tag, a second try
+        // would undo what others wrote in between; with a condition, it could
+        // not tell its own success.
+        let repeatable = headers.is_empty() && reference.contains(':');
         let mut tries = 0;
         loop {
             let ask = Ask {
@@ -149,6 +171,7 @@ impl Repository {
                 body: Some((media_type, bytes.to_vec())),
                 repeatable,
                 limit: limits::REGISTRY_WORDS,
+                anywhere: false,
                 in_pieces: false,
             };
             let answer = self.host.ask(ask).await?;
@@ -162,7 +185,7 @@ impl Repository {
         }
     }
 
-    async fn answer(&self, reference: &str) -> Result<Answer, RegistryFault> {
+    async fn answer(&self, reference: &str, most: u64) -> Result<Answer, RegistryFault> {
         let url = self.path(&format!("manifests/{reference}"));
         let scope = self.pull();
         let headers = [("accept", ACCEPT.join(", "))];
@@ -170,7 +193,7 @@ impl Repository {
             .host
             .ask(Ask {
                 headers: &headers,
-                ..Ask::get(&url, &scope, limits::MANIFEST)
+                ..Ask::get(&url, &scope, most)
             })
             .await?;
         match answer.status() {
@@ -184,7 +207,7 @@ impl Repository {
         reference: &str,
         digest: Option<&Digest>,
     ) -> Result<Got, RegistryFault> {
-        let answer = self.answer(reference).await?;
+        let answer = self.answer(reference, limits::MANIFEST).await?;
         let asked = answer.asked.clone();
         let malformed = |why: String| RegistryFault::Malformed {
             asked: asked.clone(),
@@ -194,8 +217,11 @@ impl Repository {
         let (etag, said) = (header("etag"), header("docker-content-digest"));
         let kind = header("content-type").unwrap_or_default();
         let bytes = answer.into_body();
+        let named = digest.is_some();
         let digest = digest.copied().unwrap_or_else(|| sha256(&bytes));
         check(&bytes, &digest).map_err(&malformed)?;
+        // Those are the registry's bytes, and nothing that came on the way.
+        let whole = named || said.as_deref() == Some(&*digest.to_string());
         // The same in another algorithm is not compared: the bytes were.
         let other = said.filter(|said| {
             let same = said.split(':').next() == Some(digest.algorithm().name());
@@ -207,7 +233,13 @@ impl Repository {
         }
         let kind = kind.split(';').next().unwrap_or_default().trim();
         let kind = Some(kind).filter(|k| media_type::is_manifest(k) || media_type::is_index(k));
-        let document = Document::parse(&bytes, kind).map_err(|e| malformed(e.to_string()))?;
+        let document = Document::parse(&bytes, kind).map_err(|e| {
+            let (asked, why) = (asked.clone(), e.to_string());
+            match whole && Document::parse(&bytes, None).is_err() {
+                true => RegistryFault::Wrong { asked, why },
+                false => RegistryFault::Malformed { asked, why },
+            }
+        })?;
         let mut descriptor = Descriptor::new(document.media_type(), digest, bytes.len() as u64);
         if let Document::Manifest(manifest) = &document {
             descriptor.artifact_type.clone_from(&manifest.artifact_type);

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::address::{is_local, repository};
 use super::auth::{Credentials, Scope};
-use super::host::Host;
-use super::{RegistryFault, Settings};
+use super::host::{Clients, Host};
+use super::{ClientCertificate, RegistryFault, Settings};
 use crate::digest::Digest;
 use crate::durable;
 use crate::environment::Environment;
@@ -21,8 +21,9 @@ pub struct Access {
     pub settings: Settings,
     /// Credentials that were named on the command line.
     pub auth_file: Option<PathBuf>,
-    /// Whether every registry that is named is spoken to without TLS.
-    pub plain_http: bool,
+    /// Hosts, with their ports, that are spoken to without TLS, beside those of
+    /// the configuration.
+    pub plain_http: Vec<String>,
     /// No connection may be opened.
     pub offline: bool,
     /// The environment at start.
@@ -87,28 +88,41 @@ impl Registries {
 
     fn host(&self, name: &str) -> Result<Host, RegistryFault> {
         let settings = &self.access.settings;
-        let listed = |hosts: &[String]| hosts.iter().any(|host| host == name);
-        let (clear, tls) = (listed(&settings.plain_http), listed(&settings.tls));
-        if clear && tls {
+        let listed = |hosts: &[String]| hosts.iter().any(|host| is(host, name));
+        let tls = listed(&settings.tls);
+        let clear = [&self.access.plain_http[..], &settings.plain_http].concat();
+        if listed(&clear) && tls {
             return Err(RegistryFault::Settings(format!(
-                "[registries]: {name} stands in plain_http and in tls"
+                "[registries]: {name} stands in plain_http (or --plain-http) and in tls"
             )));
         }
-        let plain = self.access.plain_http || clear || is_local(name) && !tls;
+        let plain = listed(&clear) || is_local(name) && !tls;
         let named = self
             .access
             .auth_file
             .as_ref()
             .or(settings.auth_file.as_ref());
         let credentials = Credentials::new(named.cloned(), &self.access.environment);
-        Ok(Host::new(name, plain, self.client()?, credentials))
+        let anybody = self.client()?;
+        let mut shown = settings.client.iter().filter(|(host, _)| is(host, name));
+        let own = match shown.next() {
+            Some((_, certificate)) => self.connecting(Some(certificate))?,
+            None => anybody.clone(),
+        };
+        let clients = Clients { own, anybody };
+        Ok(Host::new(name, plain, clear, clients, credentials))
     }
 
+    /// For whoever has no client certificate of ours.
     fn client(&self) -> Result<Client, RegistryFault> {
         let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = &*client {
             return Ok(client.clone());
         }
+        Ok(client.insert(self.connecting(None)?).clone())
+    }
+
+    fn connecting(&self, shown: Option<&ClientCertificate>) -> Result<Client, RegistryFault> {
         let settings = &self.access.settings;
         let unusable = |why: String| RegistryFault::Settings(format!("[registries]: {why}"));
         let mut options = Options {
@@ -119,7 +133,7 @@ impl Registries {
             let pem = durable::read(file, limits::CONFIG).map_err(|e| unusable(e.to_string()))?;
             options.authorities.push(pem);
         }
-        if let Some(own) = &settings.client {
+        if let Some(own) = shown {
             let mut pem = durable::read(&own.certificate, limits::KEY_FILE)
                 .map_err(|e| unusable(e.to_string()))?;
             let key = own
@@ -130,9 +144,13 @@ impl Registries {
             pem.extend_from_slice(key.expose());
             options.identity = Some(Secret::new(pem));
         }
-        let new = Client::new(&options).map_err(|e| unusable(e.to_string()))?;
-        Ok(client.insert(new).clone())
+        Client::new(&options).map_err(|e| unusable(e.to_string()))
     }
+}
+
+/// Whether a host in the settings is the one: references are in lower case.
+pub(super) fn is(listed: &str, host: &str) -> bool {
+    listed.eq_ignore_ascii_case(host)
 }
 
 /// One repository of a registry. Clones share what is known of the registry.

@@ -12,8 +12,9 @@ pub struct Access {
     pub settings: Settings,
     /// Credentials that were named on the command line.
     pub auth_file: Option<PathBuf>,
-    /// Whether every registry that is named is spoken to without TLS.
-    pub plain_http: bool,
+    /// Hosts, with their ports, that are spoken to without TLS, beside those of
+    /// the configuration.
+    pub plain_http: Vec<String>,
     /// No connection may be opened.
     pub offline: bool,
     /// The environment at start.

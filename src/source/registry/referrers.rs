@@ -13,40 +13,48 @@ use crate::oci::{Descriptor, Document, Index, fallback_tag};
 /// A list of referrers. Nothing in it is proved: an entry only says where to look.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
-    /// Each once.
+    /// Each once: those that the registry lists by itself, then those that only
+    /// clients do, under the fallback tag.
     pub entries: Vec<Descriptor>,
-    /// Whether the registry keeps the list by itself; else clients do, under
-    /// the fallback tag.
+    /// Whether the registry keeps a list by itself.
     pub by_registry: bool,
+    /// How many of the entries stand in it.
+    own: usize,
+}
+
+impl Listed {
+    /// Whether the registry itself lists that manifest.
+    pub fn is_by_registry(&self, digest: &Digest) -> bool {
+        let mut own = self.entries.iter().take(self.own);
+        own.any(|entry| entry.digest == *digest)
+    }
 }
 
 /// A manifest that was asked for, or why it is not there.
-pub(super) type Fetched = Result<(Document, Vec<u8>), RegistryFault>;
+pub(super) type Fetched = Result<Document, RegistryFault>;
 
 impl Repository {
-    /// Everything that is listed as being about `subject`: by the registry, or
-    /// under the fallback tag where it does not. A registry that lists nothing
-    /// is asked for the tag too: clients may have kept the list before it did.
+    /// Everything that is listed as being about `subject`: by the registry, and
+    /// under the fallback tag. A registry that keeps the list is asked for the
+    /// tag too: clients may have kept it before the registry did.
     ///
     /// # Errors
-    /// 404 to both is `Ok` and empty; any other answer to either is an error,
-    /// and so are a page that fails, pages without an end, and more than
+    /// 404 to both is `Ok` and empty, where the second is the registry's own
+    /// word; any other answer to either is an error, and so are a page that fails, pages without an end, and more than
     /// [`limits::INDEX_ENTRIES`].
     pub async fn referrers(&self, subject: &Digest) -> Result<Listed, RegistryFault> {
-        match self.by_registry(subject).await? {
-            Some(entries) if !entries.is_empty() => Ok(Listed {
-                entries,
-                by_registry: true,
-            }),
-            own => {
-                let kept = self.kept(subject).await?;
-                let entries = kept.map(|(index, _)| index.manifests).unwrap_or_default();
-                Ok(Listed {
-                    entries: once(entries),
-                    by_registry: own.is_some(),
-                })
-            }
+        let found = self.by_registry(subject).await?;
+        let by_registry = found.is_some();
+        let mut entries = found.unwrap_or_default();
+        let own = entries.len();
+        if let Some((kept, _)) = self.kept(subject).await? {
+            entries.extend(kept.manifests);
         }
+        Ok(Listed {
+            entries: once(entries),
+            by_registry,
+            own,
+        })
     }
 
     async fn by_registry(
@@ -60,7 +68,8 @@ impl Repository {
             let page = match pages.next().await {
                 Ok(Some(page)) => page,
                 Ok(None) => return Ok(Some(once(found))),
-                Err(RegistryFault::NotFound { .. }) if first => return Ok(None),
+                // One that keeps no such list need not know that there are any.
+                Err(_) if first && pages.missing => return Ok(None),
                 Err(RegistryFault::NotFound { asked, .. }) => {
                     return Err(RegistryFault::Malformed {
                         asked,
@@ -107,12 +116,17 @@ impl Repository {
         }
     }
 
-    /// Several manifests at once, in the order asked for.
+    /// Several manifests at once, in the order asked for; as many as
+    /// [`Repository::bounded`] lets pass.
     pub(super) async fn documents(&self, of: &[Descriptor]) -> Vec<Fetched> {
         let mut under_way = JoinSet::new();
         for (place, at) in of.iter().enumerate() {
             let (repository, at) = (self.clone(), at.clone());
-            under_way.spawn(async move { (place, repository.document(&at).await) });
+            // Their bytes are not kept: a thousand may be under way.
+            under_way.spawn(async move {
+                let fetched = repository.document(&at).await;
+                (place, fetched.map(|(document, _)| document))
+            });
         }
         collected(under_way, of.len()).await
     }

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -17,8 +18,9 @@ pub struct Settings {
     pub tls: Vec<String>,
     /// Certificates of further authorities, PEM, beside the system's.
     pub authorities: Vec<PathBuf>,
-    /// What connections show the registry.
-    pub client: Option<Client>,
+    /// What connections show a registry, by its host, with its port; nobody
+    /// else sees it, wherever that registry sends us.
+    pub client: BTreeMap<String, Client>,
 }
 
 /// A TLS client certificate.
@@ -38,10 +40,15 @@ impl Settings {
         let place = |path: &mut PathBuf| *path = base.join(&path);
         self.auth_file.iter_mut().for_each(place);
         self.authorities.iter_mut().for_each(place);
-        self.client = self.client.map(|client| Client {
+        let placed = |client: Client| Client {
             certificate: base.join(client.certificate),
             key: client.key.placed_in(base),
-        });
+        };
+        self.client = self
+            .client
+            .into_iter()
+            .map(|(host, client)| (host, placed(client)))
+            .collect();
         self
     }
 }

@@ -110,9 +110,13 @@ fn each_way_to_fail_has_its_own_name() {
     };
     let answer = |status, body: &str| Act::Answer(status, "", body.to_owned());
     let denied = r#"{"errors":[{"code":"DENIED","message":"not you"}]}"#;
+    let unknown = r#"{"errors":[{"code":"MANIFEST_UNKNOWN"}]}"#;
     let named = format!("GET http://{}/v2/a/manifests/v1", fake.host());
     for (act, class, words) in [
-        (answer(404, ""), Class::Absent, "not found"),
+        (answer(404, unknown), Class::Absent, "not found"),
+        (answer(404, ""), Class::Malformed, "own words"),
+        (answer(404, "<html>"), Class::Malformed, "own words"),
+        (answer(404, denied), Class::Malformed, "own words"),
         (
             answer(403, denied),
             Class::Denied,

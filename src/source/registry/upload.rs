@@ -14,8 +14,11 @@ use crate::oci::Descriptor;
 const CHUNK: usize = 4 << 20;
 /// Larger pieces are not kept in memory, whatever the registry would like.
 const LARGEST_CHUNK: usize = 32 << 20;
-/// How often a piece is tried again without the registry having gained any of it.
+/// How often a piece is tried again without the registry having gained as much
+/// of it as [`GAIN`].
 const PATIENCE: u32 = 4;
+/// In bytes. An upload that breaks after each byte does not get on.
+const GAIN: usize = 64 << 10;
 const OCTETS: &str = "application/octet-stream";
 
 /// Where a blob's bytes come from.
@@ -207,7 +210,7 @@ impl Repository {
                 return Err(fault);
             }
             let now = usize::try_from(there - from).unwrap_or_default();
-            if now > sent {
+            if now >= sent.saturating_add(GAIN) {
                 tries = 0;
             }
             sent = now;
@@ -265,7 +268,9 @@ impl Repository {
         // The answer may have been lost and not the blob.
         let lost = matches!(
             fault,
-            RegistryFault::Unreachable { .. } | RegistryFault::NotFound { .. }
+            RegistryFault::Unreachable { .. }
+                | RegistryFault::NotFound { .. }
+                | RegistryFault::Malformed { .. }
         );
         if lost && self.has_blob(blob).await? {
             return Ok(());

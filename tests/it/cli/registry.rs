@@ -1,13 +1,17 @@
 //! Images in a registry, through the commands; and above all what is said of a
 //! registry that does not answer.
 
+use std::os::unix::fs::PermissionsExt;
+
 use serde_json::Value;
 
-use super::{allowed, denied, private, public, verify};
+use super::{allowed, denied, policy, private, public, verify};
 use crate::harness::between::Act;
 use crate::harness::{Output, Scratch};
 use crate::registry::fake::{Fake, Kind};
-use crate::registry::put_image;
+use crate::registry::{put_image, repository, wait};
+use obreia::oci::{Descriptor, media_type};
+use obreia::source::registry::Source;
 
 fn without_list() -> Fake {
     Fake::new(Kind {
@@ -34,7 +38,7 @@ fn check(scratch: &Scratch, name: &str, more: &[&str]) -> Output {
 fn code_of(out: &Output) -> String {
     let said = out.json();
     let reason = &said["reasons"][0]["code"];
-    let error = &said["error"]["code"];
+    let error = &said["code"];
     reason
         .as_str()
         .or(error.as_str())
@@ -140,26 +144,182 @@ const EMPTY: &str =
 
 #[test]
 fn the_fallback_list_and_each_piece_are_look_ups_too() {
-    for (place, status, code) in [
-        ("/manifests/sha256-", 403, "registry-denied"),
-        ("/manifests/sha256-", 429, "registry-unreachable"),
-        ("/manifests/sha256:", 403, "evidence-unreadable"),
-        // The bundle: where a key decides, nobody asks for the configuration.
-        ("GET /v2/test/app/blobs/", 403, "evidence-unreadable"),
+    let answer = |status| Act::Answer(status, "Retry-After: 999", String::new());
+    let page = || Act::Answer(200, "", "<html>".to_owned());
+    let (list, piece, bundle) = (
+        "/manifests/sha256-",
+        "/manifests/sha256:",
+        "GET /v2/test/app/blobs/",
+    );
+    for (place, act, code) in [
+        (list, answer(403), "registry-denied"),
+        (list, answer(429), "registry-unreachable"),
+        (list, answer(404), "registry-malformed"),
+        (list, page(), "registry-malformed"),
+        (piece, answer(403), "evidence-unreadable"),
+        (piece, answer(404), "evidence-unreadable"),
+        (piece, page(), "evidence-unreadable"),
+        (piece, Act::Change(flip), "evidence-unreadable"),
+        (bundle, answer(403), "evidence-unreadable"),
+        (bundle, page(), "evidence-unreadable"),
+        (bundle, Act::Change(flip), "evidence-unreadable"),
     ] {
         let (fake, scratch) = (without_list(), Scratch::new());
         put_image(fake.host(), "test/app", "v1");
         let name = at(&fake, ":v1");
         sign(&scratch, &name, &[]).ok();
         allowed(&check(&scratch, &name, &[]));
-        fake.front.next(
-            place,
-            Act::Answer(status, "Retry-After: 999", String::new()),
-        );
+        fake.front.next(place, act);
         let out = check(&scratch, &name, &[]);
         out.expect_code(4);
         assert_eq!(code_of(&out), code, "{out}");
+        assert!(fake.front.done(), "{out}");
     }
+}
+
+fn flip(bytes: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    if let Some(last) = bytes.iter_mut().rev().nth(3) {
+        *last ^= 1;
+    }
+    bytes
+}
+
+#[test]
+fn whoever_attaches_is_told_what_kept_others_apart() {
+    for (conditions, cas) in [(true, "exact"), (false, "best-effort")] {
+        let (scratch, fake) = (
+            Scratch::new(),
+            Fake::new(Kind {
+                referrers: false,
+                conditions,
+                ..Kind::default()
+            }),
+        );
+        put_image(fake.host(), "test/app", "v1");
+        scratch.write("p.json", "{\"score\":1}");
+        scratch.write("m/config.json", "{}");
+        sign(&scratch, "m", &[]).ok();
+        let (name, key) = (at(&fake, ":v1"), private("ed25519"));
+        let model = format!("{}/test/model:v1", fake.host());
+        let ours = |args: &[&str]| scratch.obreia().args(args).args(["-o", "json"]).run();
+        let attest = ["attest", &name, "--type", "https://example.acme/eval/v1"];
+        let rest = ["--predicate", "p.json", "--key", &key];
+        assert_eq!(ours(&[&attest[..], &rest].concat()).json()["cas"], cas);
+        let pushed = ours(&["push", "m", &model]).json();
+        assert_eq!(pushed["evidence"][0]["cas"], cas, "{pushed}");
+    }
+}
+
+#[test]
+fn rules_do_not_pass_what_came_damaged_for_absent() {
+    let (fake, scratch) = (Fake::new(Kind::default()), Scratch::new());
+    put_image(fake.host(), "test/app", "v1");
+    let (name, key) = (at(&fake, ":v1"), private("ed25519"));
+    scratch.write("p.json", "{\"score\":1}");
+    let attest = ["attest", &name, "--type", "https://example.acme/recall/v1"];
+    let rest = ["--predicate", "p.json", "--key", &key];
+    scratch
+        .obreia()
+        .args([&attest[..], &rest].concat())
+        .run()
+        .ok();
+    let rules = "rules:\n  name: r.rego\n  rego: |\n    package obreia\n    allow := true\n    \
+         deny contains \"recalled\" if some a in input.attestations";
+    policy(&scratch, "p", &["ed25519"], rules);
+    let image = fake.tag("test/app", "v1").unwrap();
+    let place = format!("/manifests/{}", fake.about("test/app", &image)[0]);
+    sign(&scratch, &name, &[]).ok();
+    let look = || verify(&scratch, &[&name, "--policy", "p.yaml"]);
+    denied(&look(), "policy-denied");
+    for act in [
+        Act::Change(flip),
+        Act::Change(|_| b"<html>".to_vec()),
+        Act::Answer(404, "", String::new()),
+    ] {
+        fake.front.next(&place, act);
+        look().expect_code(4);
+        assert!(fake.front.done());
+    }
+    denied(&look(), "policy-denied");
+}
+
+/// A manifest whose parts say that they are that large.
+fn put_large(fake: &Fake, config: u64, artifact: Option<&str>, layer: u64) {
+    let of = |kind: &str, size: u64| {
+        let digest = format!("sha256:{size:064x}");
+        serde_json::json!({"mediaType": kind, "digest": digest, "size": size,
+            "annotations": {"org.opencontainers.image.title": "f"}})
+    };
+    let config = match artifact {
+        Some(_) => serde_json::json!(Descriptor::of(media_type::EMPTY, b"{}")),
+        None => of(media_type::CONFIG, config),
+    };
+    let mut manifest = serde_json::json!({"schemaVersion": 2,
+        "mediaType": media_type::MANIFEST, "config": config,
+        "layers": [of(media_type::OCTETS, layer)]});
+    if let Some(artifact) = artifact {
+        manifest["artifactType"] = artifact.into();
+    }
+    let bytes = manifest.to_string().into_bytes();
+    let descriptor = Descriptor::of(media_type::MANIFEST, &bytes);
+    let at = repository(fake.host(), "test/app");
+    wait(at.put_manifest(Some("large"), &descriptor, &bytes)).unwrap();
+}
+
+#[test]
+fn what_an_unsigned_manifest_says_does_not_fill_the_disk() {
+    for (config, artifact, layer) in [
+        (5 << 20, None, 1),
+        (1 << 60, None, 1),
+        (2, Some(media_type::FILE), 1 << 60),
+    ] {
+        let (fake, scratch) = (Fake::new(Kind::default()), Scratch::new());
+        put_large(&fake, config, artifact, layer);
+        fake.front.seen();
+        let out = check(&scratch, &at(&fake, ":large"), &[]);
+        out.expect_code(2);
+        assert_eq!(code_of(&out), "limit-exceeded", "{out}");
+        let seen = fake.front.seen();
+        assert!(
+            seen.iter().all(|line| !line.contains("/blobs/")),
+            "{seen:?}"
+        );
+    }
+}
+
+#[test]
+fn a_list_of_large_things_is_refused_before_they_are_asked_for() {
+    let (fake, scratch) = (without_list(), Scratch::new());
+    let digest = put_image(fake.host(), "test/app", "v1");
+    let entries: Vec<Value> = (0..40)
+        .map(|at| {
+            let digest = format!("sha256:{at:064x}");
+            serde_json::json!({"mediaType": media_type::MANIFEST, "digest": digest,
+                "size": 4 << 20})
+        })
+        .collect();
+    let index = serde_json::json!({"schemaVersion": 2, "mediaType": media_type::INDEX,
+        "manifests": entries});
+    let bytes = index.to_string().into_bytes();
+    let descriptor = Descriptor::of(media_type::INDEX, &bytes);
+    let to = repository(fake.host(), "test/app");
+    let tag = digest.replace(':', "-");
+    wait(to.put_manifest(Some(&tag), &descriptor, &bytes)).unwrap();
+    let name = at(&fake, ":v1");
+    fake.front.seen();
+    let out = check(&scratch, &name, &[]);
+    out.expect_code(4);
+    assert_eq!(code_of(&out), "limit-exceeded", "{out}");
+    scratch
+        .obreia()
+        .args(["tree", &name])
+        .run()
+        .expect_code(2)
+        .says("bytes of evidence");
+    let seen = fake.front.seen();
+    let asked = |line: &&String| line.contains("/manifests/sha256:0000");
+    assert_eq!(seen.iter().filter(asked).count(), 0, "{seen:?}");
 }
 
 #[test]
@@ -193,6 +353,188 @@ fn the_artifact_itself_is_there_or_not_or_cannot_be_asked_for() {
         .expect_code(4)
         .says("offline");
     assert_eq!(fake.front.seen(), Vec::<String>::new());
+}
+
+fn copy(scratch: &Scratch, from: &str, to: &str) -> Output {
+    scratch.obreia().args(["copy", from, to]).run()
+}
+
+#[test]
+fn a_copy_without_the_signature_that_could_not_be_read_is_none() {
+    let answer = |status, body: &str| Act::Answer(status, "", body.to_owned());
+    for (act, times) in [
+        (answer(503, ""), 5),
+        (answer(403, ""), 1),
+        (answer(200, "<html>"), 1),
+        (Act::Change(flip), 1),
+    ] {
+        let (fake, scratch) = (Fake::new(Kind::default()), Scratch::new());
+        let digest = put_image(fake.host(), "test/app", "v1");
+        let name = at(&fake, ":v1");
+        sign(&scratch, &name, &[]).ok();
+        let signature = fake.about("test/app", &digest);
+        let to = Fake::new(Kind::default());
+        for _ in 0..times {
+            let place = format!("/manifests/{}", signature[0]);
+            fake.front.next(place, act.clone());
+        }
+        let out = copy(&scratch, &name, &at(&to, ":v1"));
+        assert!(matches!(out.code, Some(4 | 5)), "{out}");
+        assert!(fake.front.done(), "{out}");
+        assert_eq!(to.tag("test/app", "v1"), None, "{out}");
+        copy(&scratch, &name, &at(&to, ":v1")).ok();
+        allowed(&check(&scratch, &at(&to, ":v1"), &[]));
+    }
+}
+
+/// An older manifest of cosign's with these signatures, under an image's tag.
+fn put_older(fake: &Fake, image: &str, signatures: &[&str]) -> String {
+    let payload = b"{}";
+    let layers: Vec<Value> = signatures
+        .iter()
+        .map(|one| {
+            let mut layer =
+                Descriptor::of("application/vnd.dev.cosign.simplesigning.v1+json", payload);
+            let name = "dev.cosignproject.cosign/signature";
+            layer.annotations.insert(name.into(), (*one).into());
+            serde_json::to_value(layer).unwrap()
+        })
+        .collect();
+    let config = Descriptor::of(media_type::CONFIG, payload);
+    let manifest = serde_json::json!({"schemaVersion": 2, "mediaType": media_type::MANIFEST,
+        "config": config, "layers": layers});
+    let bytes = manifest.to_string().into_bytes();
+    let descriptor = Descriptor::of(media_type::MANIFEST, &bytes);
+    let to = repository(fake.host(), "test/app");
+    let tag = format!("{}.sig", image.replace(':', "-"));
+    wait(to.put_blob(&config, Source::Bytes(payload), None)).unwrap();
+    wait(to.put_manifest(Some(&tag), &descriptor, &bytes)).unwrap();
+    descriptor.digest.to_string()
+}
+
+#[test]
+fn a_copy_takes_no_older_signature_away() {
+    // What is there, what is copied, and whether the copy's is there afterwards.
+    for (there, copied, wins) in [
+        (&[][..], &["a"][..], Some(true)),
+        (&["a"], &["a"], Some(true)),
+        (&["a"], &["a", "b"], Some(true)),
+        (&["a", "b"], &["b"], Some(false)),
+        (&["a"], &["b"], None),
+        (&["a", "b"], &["b", "c"], None),
+    ] {
+        let (from, to) = (Fake::new(Kind::default()), Fake::new(Kind::default()));
+        let scratch = Scratch::new();
+        let digest = put_image(from.host(), "test/app", "v1");
+        let ours = put_older(&from, &digest, copied);
+        let tag = format!("{}.sig", digest.replace(':', "-"));
+        put_image(to.host(), "test/app", "other");
+        let theirs = match there {
+            [] => None,
+            there => Some(put_older(&to, &digest, there)),
+        };
+        let out = copy(&scratch, &at(&from, ":v1"), &at(&to, ":v1"));
+        let now = to.tag("test/app", &tag);
+        match wins {
+            Some(true) => assert_eq!(now, Some(ours), "{out}"),
+            _ => assert_eq!(now, theirs, "{out}"),
+        }
+        match wins {
+            Some(_) => out.ok(),
+            None => out.expect_code(2).says("would be lost"),
+        };
+        let moved = to.tag("test/app", "v1").is_some();
+        assert_eq!(moved, wins.is_some(), "{out}");
+    }
+}
+
+#[test]
+fn a_blob_that_was_not_mounted_after_all_is_missed() {
+    let (fake, scratch) = (Fake::new(Kind::default()), Scratch::new());
+    put_image(fake.host(), "test/app", "v1");
+    let (name, beside) = (at(&fake, ":v1"), format!("{}/test/beside:v1", fake.host()));
+    // It says that it has taken the blob, and has not.
+    fake.front
+        .next("POST /v2/test/beside", Act::Answer(201, "", String::new()));
+    copy(&scratch, &name, &beside)
+        .expect_code(4)
+        .says("did not arrive");
+    assert_eq!(fake.tag("test/beside", "v1"), None);
+    copy(&scratch, &name, &beside).ok();
+}
+
+/// What is refused to a reader may be there all the same.
+#[test]
+fn a_refusal_to_give_is_no_usage_error() {
+    let (fake, scratch) = (Fake::new(Kind::default()), Scratch::new());
+    put_image(fake.host(), "test/app", "v1");
+    let name = at(&fake, ":v1");
+    let answer = |status| Act::Answer(status, "", "<html>".to_owned());
+    for status in [400, 404, 406, 410, 418, 451] {
+        fake.front.next("/manifests/v1", answer(status));
+        let out = check(&scratch, &name, &[]);
+        out.expect_code(4);
+        assert_eq!(code_of(&out), "registry-malformed", "{out}");
+    }
+    for status in [400, 413] {
+        fake.front
+            .next("PUT /v2/test/app/manifests", answer(status));
+        sign(&scratch, &name, &[]).expect_code(2);
+    }
+}
+
+#[test]
+fn a_credential_helper_that_fails_is_a_look_up_that_failed() {
+    let (scratch, open) = (Scratch::new(), Fake::new(Kind::default()));
+    let fake = open.behind(Kind {
+        basic: true,
+        ..Kind::default()
+    });
+    put_image(open.host(), "test/app", "v1");
+    let helper = scratch.write(
+        "bin/docker-credential-locked",
+        "#!/bin/sh\ncat >/dev/null\necho hunter2-is-locked\nexit 1\n",
+    );
+    std::fs::set_permissions(helper, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let auth = serde_json::json!({"credHelpers": {fake.host(): "locked"}});
+    scratch.write("auth.json", auth.to_string());
+    let path = std::env::var("PATH").unwrap_or_default();
+    let path = format!("{}:{path}", scratch.path().join("bin").display());
+    let key = public("ed25519");
+    let args = ["verify", &at(&fake, ":v1"), "--key", &key];
+    let more = ["--registry-auth", "auth.json", "-o", "json"];
+    let out = scratch
+        .obreia()
+        .env("PATH", path)
+        .args([&args[..], &more].concat())
+        .run();
+    out.expect_code(4).stderr_lacks("hunter2");
+    assert_eq!(code_of(&out), "registry-unreachable", "{out}");
+}
+
+#[test]
+fn a_folder_is_not_pulled_without_the_signature_that_could_not_be_read() {
+    let (fake, scratch) = (Fake::new(Kind::default()), Scratch::new());
+    scratch.write("m/config.json", "{}");
+    sign(&scratch, "m", &[]).ok();
+    let name = format!("{}/test/model:v1", fake.host());
+    let ours = |args: &[&str]| scratch.obreia().args(args).run();
+    ours(&["push", "m", &name]).ok();
+    let digest = fake.tag("test/model", "v1").unwrap();
+    let bundle = fake.about("test/model", &digest);
+    for place in [
+        "/referrers/".to_owned(),
+        format!("/manifests/{}", bundle[0]),
+    ] {
+        let denied = Act::Answer(403, "", String::new());
+        fake.front.next(&place, denied);
+        let out = ours(&["pull", &name, "out"]);
+        assert!(matches!(out.code, Some(4 | 5)), "{place}: {out}");
+        assert!(!scratch.path().join("out").exists(), "{place}: {out}");
+        assert!(fake.front.done(), "{place}: {out}");
+    }
+    ours(&["pull", &name, "out"]).ok();
+    allowed(&check(&scratch, "out", &[]));
 }
 
 #[test]

@@ -35,6 +35,8 @@ pub(crate) enum Act {
     /// Answered with what this makes of the request; the server behind is not
     /// asked.
     Judged(Judge),
+    /// The answer passed on byte by byte, with that long before each.
+    Drip(Duration),
 }
 
 pub(crate) type Judge = Arc<dyn Fn(&Call) -> Said + Send + Sync>;
@@ -221,6 +223,23 @@ fn serve(stream: &TcpStream, behind: &Behind, seen: &Mutex<Vec<Call>>, plan: &Pl
                 let _gone = stream.write_all(head.as_bytes());
                 while stream.write_all(&[b' '; 4096]).is_ok() {}
                 return;
+            }
+            Some(Act::Drip(pause)) => {
+                let (mut stream, said) = (stream, ask());
+                let length = said.body.len();
+                let head = format!(
+                    "HTTP/1.1 {} x\r\nContent-Length: {length}\r\n\r\n",
+                    said.status
+                );
+                let mut alive = stream.write_all(head.as_bytes()).is_ok();
+                for byte in said.body {
+                    std::thread::sleep(pause);
+                    alive = alive && stream.write_all(&[byte]).is_ok();
+                    if !alive {
+                        return;
+                    }
+                }
+                continue;
             }
             Some(Act::CutAfter) => {
                 ask();

@@ -26,6 +26,8 @@ pub(crate) struct Kind {
     pub(crate) mounts: bool,
     /// Whether parts of a blob are given.
     pub(crate) ranges: bool,
+    /// The `ETag` of every manifest: of its digest, unless it is told here.
+    pub(crate) etag: Option<Option<&'static str>>,
 }
 
 impl Default for Kind {
@@ -38,6 +40,7 @@ impl Default for Kind {
             token: false,
             mounts: true,
             ranges: true,
+            etag: None,
         }
     }
 }
@@ -54,6 +57,8 @@ struct State {
     tokens: usize,
     /// The only token that is let in; one that is older is no more.
     token: String,
+    /// Referrers that the registry does not list.
+    unlisted: Vec<String>,
 }
 
 /// The registry; [`Between`] before it does wrong when told.
@@ -64,7 +69,15 @@ pub(crate) struct Fake {
 
 impl Fake {
     pub(crate) fn new(kind: Kind) -> Self {
-        let state: Arc<Mutex<State>> = Arc::default();
+        Self::with(kind, Arc::default())
+    }
+
+    /// Another registry, with the same things in it.
+    pub(crate) fn behind(&self, kind: Kind) -> Self {
+        Self::with(kind, Arc::clone(&self.state))
+    }
+
+    fn with(kind: Kind, state: Arc<Mutex<State>>) -> Self {
         let own = Arc::clone(&state);
         let front = Between::before(move |call| {
             let mut state = own.lock().unwrap();
@@ -112,6 +125,25 @@ impl Fake {
             .insert(key, (media_type.to_owned(), bytes.to_vec()));
         state.blobs.insert(digest.to_owned(), bytes.to_vec());
         state.held.push((repository.to_owned(), digest.to_owned()));
+    }
+
+    /// The manifests that say they are about that one.
+    pub(crate) fn about(&self, repository: &str, subject: &str) -> Vec<String> {
+        let state = self.state.lock().unwrap();
+        let about = |bytes: &[u8]| {
+            let document: Value = serde_json::from_slice(bytes).unwrap_or_default();
+            document["subject"]["digest"] == subject
+        };
+        let all = state.manifests.iter();
+        all.filter(|((name, _), (_, bytes))| name == repository && about(bytes))
+            .map(|((_, digest), _)| digest.clone())
+            .collect()
+    }
+
+    /// Takes a referrer out of the registry's own list.
+    pub(crate) fn unlist(&self, digest: &str) {
+        let mut state = self.state.lock().unwrap();
+        state.unlisted.push(digest.to_owned());
     }
 
     pub(crate) fn set_tag(&self, repository: &str, tag: &str, digest: &str) {
@@ -200,11 +232,15 @@ fn manifest(kind: &Kind, state: &mut State, call: &Call, name: &str, reference: 
             return error(404, "MANIFEST_UNKNOWN");
         };
         let (media_type, bytes) = &state.manifests[&key(&digest)];
-        return Said::new(200, bytes.clone())
+        let said = Said::new(200, bytes.clone())
             .with("Content-Type", media_type.clone())
-            .with("Content-Length", bytes.len().to_string())
-            .with("ETag", format!("\"{digest}\""))
-            .with("Docker-Content-Digest", digest);
+            .with("Content-Length", bytes.len().to_string());
+        let said = match kind.etag {
+            None => said.with("ETag", format!("\"{digest}\"")),
+            Some(Some(etag)) => said.with("ETag", etag),
+            Some(None) => said,
+        };
+        return said.with("Docker-Content-Digest", digest);
     }
     if kind.conditions {
         let tag = digest.as_ref().map(|digest| format!("\"{digest}\""));
@@ -331,7 +367,8 @@ fn referrers(
     let mut found = Vec::new();
     for ((repository, digest), (media_type, bytes)) in &state.manifests {
         let document: Value = serde_json::from_slice(bytes).unwrap_or_default();
-        if repository != name || document["subject"]["digest"] != subject {
+        let unlisted = state.unlisted.contains(digest);
+        if unlisted || repository != name || document["subject"]["digest"] != subject {
             continue;
         }
         let kind = match &document["artifactType"] {

@@ -139,9 +139,8 @@ fn bytes_that_are_not_of_their_digest_are_never_believed() {
     for place in ["/manifests/v1", "/manifests/sha256:", "/blobs/sha256"] {
         for change in [flip, longer, shorter] {
             case.between.next(place, Act::Change(change));
-            let out = case.verify();
-            assert_ne!(out.code, Some(0), "{place}: {out}");
-            assert_ne!(out.code, Some(70), "{place}: {out}");
+            // Damaged on the way: nothing was decided on it.
+            case.verify().expect_code(4);
         }
     }
     case.verify().ok();

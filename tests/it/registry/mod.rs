@@ -10,6 +10,7 @@ mod entering;
 #[allow(dead_code)]
 pub(crate) mod fake;
 mod faults;
+mod identity;
 mod interop;
 mod legacy;
 mod moving;

@@ -280,7 +280,7 @@ fn a_client_certificate_where_one_is_wanted() {
         let proxy = Proxy::to(&server.host);
         let client = |name: &str| {
             format!(
-                "authorities = [\"ca.pem\"]\n[registries.client]\ncertificate = \"{name}.pem\"\nkey = {{ file = \"{name}.key\" }}\n"
+                "authorities = [\"ca.pem\"]\n[registries.client.\"{HOST}\"]\ncertificate = \"{name}.pem\"\nkey = {{ file = \"{name}.key\" }}\n"
             )
         };
         configure(&scratch, "authorities = [\"ca.pem\"]\n");
@@ -388,7 +388,7 @@ fn without_tls_nobody_else_is_spoken_to_unless_that_is_said() {
             .run()
     };
     undetermined(&run(&[]), &["no TLS connection", "--plain-http"]);
-    run(&["--plain-http"]).ok();
+    run(&["--plain-http", &server.host]).ok();
     let doctor = [
         "doctor",
         "registry",
@@ -396,6 +396,7 @@ fn without_tls_nobody_else_is_spoken_to_unless_that_is_said() {
         "--registry-auth",
         "auth.json",
         "--plain-http",
+        &server.host,
     ];
     scratch
         .obreia()

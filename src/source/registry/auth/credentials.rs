@@ -65,7 +65,8 @@ impl Credentials {
     /// Those for a host; `None` where there are none.
     ///
     /// # Errors
-    /// `Credentials` where a file is there and cannot be used, or a helper fails.
+    /// `Credentials` where a file is there and cannot be used, `Helper` where a
+    /// helper fails.
     pub(in super::super) async fn find(
         &self,
         host: &str,
@@ -87,7 +88,10 @@ impl Credentials {
             let found = match tokio::time::timeout(PATIENCE, asked).await {
                 Ok(Ok(found)) => found,
                 Ok(Err(_)) | Err(_) => {
-                    return Err(fault("the credential helper does not answer".to_owned()));
+                    return Err(RegistryFault::Helper {
+                        host: host.to_owned(),
+                        why: "the credential helper does not answer".to_owned(),
+                    });
                 }
             };
             match found {
@@ -101,6 +105,13 @@ impl Credentials {
                     return Ok(Some(Credential::Identity(token.into())));
                 }
                 Err(error) if is_none(&error) => {}
+                // It may be locked, or its own service not there just now.
+                Err(error @ CredentialRetrievalError::HelperFailure { .. }) => {
+                    return Err(RegistryFault::Helper {
+                        host: host.to_owned(),
+                        why: format!("{}: {}", file.display(), told(&error)),
+                    });
+                }
                 Err(error) => return Err(fault(format!("{}: {}", file.display(), told(&error)))),
             }
         }

@@ -91,6 +91,80 @@ fn a_broken_download_goes_on_where_it_broke() {
 }
 
 #[test]
+fn a_blob_that_comes_drop_by_drop_is_given_up() {
+    use std::time::Duration;
+
+    let fake = Fake::new(Kind::default());
+    let repository = repository(&fake, "a");
+    let (bytes, blob) = content(3000);
+    wait(repository.put_blob(&blob, Source::Bytes(&bytes), None)).unwrap();
+    fake.front.next("GET", Act::Drip(Duration::from_millis(5)));
+    let fault = wait(async {
+        let mut download = repository.blob_later(&blob);
+        download.pace.grace = Duration::from_millis(40);
+        download.pace.least = 1 << 30;
+        loop {
+            match download.next().await {
+                Ok(Some(_)) => {}
+                Ok(None) => panic!("it came whole"),
+                Err(fault) => {
+                    // And it stays so: this is no end of the blob.
+                    assert_eq!(download.next().await.as_ref(), Err(&fault));
+                    break fault;
+                }
+            }
+        }
+    });
+    assert_eq!(fault.class(), Class::Unreachable, "{fault}");
+    assert!(fault.to_string().contains("too slowly"), "{fault}");
+}
+
+#[test]
+fn a_download_that_breaks_after_each_byte_does_not_go_on_for_ever() {
+    let fake = Fake::new(Kind::default());
+    let repository = repository(&fake, "a");
+    let (bytes, blob) = content(3000);
+    wait(repository.put_blob(&blob, Source::Bytes(&bytes), None)).unwrap();
+    for _ in 0..50 {
+        fake.front.next("GET", Act::CutMid(1));
+    }
+    fake.front.seen();
+    let fault = wait(repository.read_blob(&blob, 1 << 20)).unwrap_err();
+    assert_eq!(fault.class(), Class::Unreachable, "{fault}");
+    let asked = fake.front.seen().len();
+    assert!(asked <= 6, "{asked}");
+}
+
+#[test]
+fn bodies_that_are_still_to_be_read_are_counted() {
+    let fake = Fake::new(Kind::default());
+    let repository = repository(&fake, "a");
+    let blobs: Vec<_> = (0..30_u8)
+        .map(|seed| {
+            let bytes = vec![seed; 100_000];
+            let blob = Descriptor::of(media_type::OCTETS, &bytes);
+            wait(repository.put_blob(&blob, Source::Bytes(&bytes), None)).unwrap();
+            blob
+        })
+        .collect();
+    let free = || repository.host.bodies.available_permits();
+    let most = free();
+    wait(async {
+        let mut open = Vec::new();
+        for blob in &blobs[..most] {
+            open.push(repository.open_blob(blob).await.unwrap());
+        }
+        assert_eq!(free(), 0);
+        open.pop();
+        assert_eq!(free(), 1);
+    });
+    // And all that wait get their turn.
+    let read = wait(repository.blobs(&blobs, 1 << 20));
+    assert!(read.iter().all(Result::is_ok));
+    assert_eq!(free(), most);
+}
+
+#[test]
 fn a_blob_that_is_longer_shorter_or_other_is_refused() {
     let fake = Fake::new(Kind::default());
     let repository = repository(&fake, "a");
@@ -108,7 +182,13 @@ fn a_blob_that_is_longer_shorter_or_other_is_refused() {
             .next("GET /v2/a/blobs/sha256", Act::Change(change));
         let fault = wait(repository.read_blob(&blob, 1 << 20)).unwrap_err();
         assert_eq!(fault.class(), Class::Malformed, "{fault}");
+        // A proxy may have put that in the blob's place.
+        assert!(!fault.is_of_content(), "{fault}");
     }
+    let mut larger = blob.clone();
+    larger.size += 1;
+    let fault = wait(repository.read_blob(&larger, 1 << 20)).unwrap_err();
+    assert!(fault.is_of_content(), "{fault}");
     fake.front.next("GET /v2/a/blobs/sha256", Act::Endless);
     let fault = wait(repository.read_blob(&blob, 1 << 20)).unwrap_err();
     assert_eq!(fault.class(), Class::Malformed, "{fault}");

@@ -50,6 +50,18 @@ fn a_password_is_sent_once_it_was_asked_for() {
 }
 
 #[test]
+fn ways_in_may_come_in_several_headers() {
+    let fake = Fake::new(Kind::default());
+    let (_dir, repository) = with_password(&fake, "secret");
+    let two = "WWW-Authenticate: Negotiate\nWWW-Authenticate: Basic realm=\"x\"";
+    fake.front
+        .next("/v2/a/manifests/v1", Act::Answer(401, two, String::new()));
+    pushed(&repository, "v1");
+    let sent = sent(&fake.front.calls()).iter().flatten().count();
+    assert_eq!(sent, 1);
+}
+
+#[test]
 fn a_token_is_got_once_and_again_when_it_is_no_more() {
     let fake = Fake::new(Kind {
         token: true,
@@ -116,6 +128,24 @@ fn credentials_stay_with_the_registry_when_it_redirects() {
     assert_eq!(found, b"the blob");
     let calls = elsewhere.front.calls();
     assert_eq!(sent(&calls), [None], "{calls:?}");
+}
+
+#[test]
+fn only_the_registry_that_was_named_is_spoken_to_in_clear() {
+    let access = Access {
+        plain_http: vec!["A.example:5000".into()],
+        settings: Settings {
+            plain_http: vec!["B.Example".into()],
+            ..Settings::default()
+        },
+        ..Access::default()
+    };
+    let registries = Registries::new(access);
+    let base = |host: &str| registries.repository(host, "x").unwrap().host.base.clone();
+    assert_eq!(base("a.example:5000"), "http://a.example:5000");
+    assert_eq!(base("b.example"), "http://b.example");
+    assert_eq!(base("a.example"), "https://a.example");
+    assert_eq!(base("c.example:5000"), "https://c.example:5000");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::oci::{Index, fallback_tag};
+use crate::source::layout::Trouble;
 
 fn digests(listed: &Listed) -> Vec<Digest> {
     let mut all: Vec<_> = listed.entries.iter().map(|e| e.digest).collect();
@@ -55,6 +56,37 @@ fn what_is_attached_is_listed_whoever_keeps_the_list() {
 }
 
 #[test]
+fn what_a_registry_lists_does_not_hide_what_clients_listed_before() {
+    let before = Kind {
+        referrers: false,
+        ..Kind::default()
+    };
+    let fake = Fake::new(before);
+    let older = repository(&fake, "a");
+    let subject = pushed(&older, "v1");
+    let old = bundle("old", &subject);
+    wait(older.attach(&subject, &old)).unwrap();
+    // The registry learns to list; what it had is in the clients' list alone.
+    let knows = fake.behind(Kind::default());
+    let repository = repository(&knows, "a");
+    let hidden = old.descriptor.digest.to_string();
+    fake.unlist(&hidden);
+    assert_eq!(
+        digests(&wait(repository.referrers(&subject.digest)).unwrap()),
+        [old.descriptor.digest]
+    );
+    let new = bundle("new", &subject);
+    wait(repository.attach(&subject, &new)).unwrap();
+    let listed = wait(repository.referrers(&subject.digest)).unwrap();
+    assert_eq!(listed.entries.len(), 2, "{listed:?}");
+    assert!(listed.is_by_registry(&new.descriptor.digest));
+    assert!(!listed.is_by_registry(&old.descriptor.digest));
+    let again = wait(repository.attach(&subject, &old)).unwrap();
+    assert!(again.existed);
+    assert_ne!(again.cas, Cas::Registry);
+}
+
+#[test]
 fn nothing_hangs_on_what_is_not_there() {
     let fake = Fake::new(Kind::default());
     let repository = repository(&fake, "a");
@@ -103,6 +135,71 @@ fn only_two_times_not_found_is_nothing() {
 }
 
 #[test]
+fn a_404_of_somebody_else_is_not_nothing() {
+    let fake = Fake::new(Kind {
+        referrers: false,
+        ..Kind::default()
+    });
+    let elsewhere = Fake::new(Kind::default());
+    let repository = repository(&fake, "a");
+    let subject = pushed(&repository, "v1").digest;
+    let tag = format!("/manifests/{}", fallback_tag(&subject));
+    let denied = r#"{"errors":[{"code":"DENIED"}]}"#;
+    for body in ["", "404 page not found", "<html>", "{}", denied] {
+        let act = Act::Answer(404, "", body.to_owned());
+        fake.front.next(&tag, act.clone());
+        let fault = wait(repository.referrers(&subject)).unwrap_err();
+        assert_eq!(fault.class(), Class::Malformed, "{fault}");
+        fake.front.next(format!("{tag}.sig"), act.clone());
+        let legacy = wait(repository.legacy(&subject)).unwrap();
+        let trouble = legacy[0].document.as_ref().unwrap_err();
+        assert!(matches!(trouble, Trouble::Unreadable(_)), "{trouble}");
+        // Not even the first answer, where that is the list's second page.
+        fake.front.next("/referrers/", act);
+        assert_eq!(wait(repository.referrers(&subject)).unwrap().entries, []);
+    }
+    // Another host knows nothing of what is there, whatever it says.
+    let to: &'static str = format!("Location: http://{}{tag}", elsewhere.host()).leak();
+    fake.front.next(&tag, Act::Answer(307, to, String::new()));
+    let fault = wait(repository.referrers(&subject)).unwrap_err();
+    assert_eq!(fault.class(), Class::Malformed, "{fault}");
+    assert!(elsewhere.front.calls().is_empty());
+    assert!(fake.front.done());
+}
+
+#[test]
+fn what_came_damaged_is_a_look_up_that_failed() {
+    let fake = Fake::new(Kind::default());
+    let repository = repository(&fake, "a");
+    let subject = pushed(&repository, "v1");
+    let one = bundle("1", &subject);
+    wait(repository.attach(&subject, &one)).unwrap();
+    let entry = one.descriptor.clone();
+    let place = format!("/manifests/{}", entry.digest);
+    type Change = fn(&[u8]) -> Vec<u8>;
+    let changes: [Change; 4] = [
+        |_| b"<html>".to_vec(),
+        |bytes| bytes[..bytes.len() / 2].to_vec(),
+        |bytes| [bytes, b" "].concat(),
+        |_| Vec::new(),
+    ];
+    for change in changes {
+        fake.front.next(&place, Act::Change(change));
+        let about = wait(repository.about(vec![entry.clone()], &subject.digest));
+        let trouble = about[0].document.as_ref().unwrap_err();
+        assert!(matches!(trouble, Trouble::Unreadable(_)), "{trouble}");
+    }
+    fake.front.next(&place, Act::Endless);
+    let about = wait(repository.about(vec![entry.clone()], &subject.digest));
+    assert!(matches!(about[0].document, Err(Trouble::Unreadable(_))));
+    // The very bytes, and no manifest.
+    let text = Descriptor::of(media_type::MANIFEST, b"{}");
+    fake.lie("a", &text.digest.to_string(), media_type::MANIFEST, b"{}");
+    let about = wait(repository.about(vec![text], &subject.digest));
+    assert!(matches!(about[0].document, Err(Trouble::Malformed(_))));
+}
+
+#[test]
 fn pages_that_fail_or_do_not_end_are_no_list() {
     let fake = Fake::new(Kind {
         page: 1,
@@ -131,6 +228,23 @@ fn pages_that_fail_or_do_not_end_are_no_list() {
     let fault = list().unwrap_err();
     assert_eq!(fault.class(), Class::Malformed, "{fault}");
     assert!(fault.to_string().contains("do not end"), "{fault}");
+    // The way to the rest may stand in a second header, or be illegible.
+    let two: &'static str = format!("Link: </style>; rel=preload\n{here}").leak();
+    for (more, words) in [
+        (two, "do not end"),
+        ("Link: </v2/a", "cannot be read"),
+        ("Link: </v2/\u{e4}>; rel=\"next\"", "cannot be read"),
+        (
+            "Link: </v2/1>; rel=\"next\", </v2/2>; rel=\"next\"",
+            "more than one",
+        ),
+    ] {
+        fake.front
+            .next("last=2", Act::Answer(200, more, empty.clone()));
+        let fault = list().unwrap_err();
+        assert_eq!(fault.class(), Class::Malformed, "{fault}");
+        assert!(fault.to_string().contains(words), "{fault}");
+    }
     let away = "Link: <http://elsewhere.example/v2/>; rel=\"next\"";
     fake.front
         .next("/referrers/", Act::Answer(200, away, empty));
@@ -159,6 +273,55 @@ fn more_than_is_followed_is_said_and_never_cut() {
         .next("/referrers/", Act::Answer(200, "", page(6000)));
     let fault = wait(repository.referrers(&subject)).unwrap_err();
     assert_eq!(fault.class(), Class::Limit, "{fault}");
+}
+
+#[test]
+fn what_would_fill_the_memory_is_not_asked_for() {
+    let fake = Fake::new(Kind {
+        referrers: false,
+        ..Kind::default()
+    });
+    let repository = repository(&fake, "a");
+    let subject = pushed(&repository, "v1");
+    let list = |count: usize, size: u64| {
+        let entry =
+            |at: usize| Descriptor::new(media_type::MANIFEST, sha256(&at.to_be_bytes()), size);
+        let index = Index {
+            manifests: (0..count).map(entry).collect(),
+            ..Index::default()
+        };
+        let bytes = index.to_json();
+        let at = Descriptor::of(media_type::INDEX, &bytes);
+        let tag = fallback_tag(&subject.digest);
+        wait(repository.put_manifest(Some(&tag), &at, &bytes)).unwrap();
+    };
+    let resolved = wait(repository.resolve(&Select::Digest(subject.digest))).unwrap();
+    for (count, size) in [(1001, 2), (40, crate::limits::MANIFEST)] {
+        list(count, size);
+        fake.front.seen();
+        let fault = wait(repository.closure(&resolved)).unwrap_err();
+        assert_eq!(fault.class(), Class::Limit, "{fault}");
+        let fault = wait(repository.attach(&subject, &bundle("1", &subject)));
+        let Err(UploadError::Fault(fault)) = fault else {
+            panic!("{fault:?}");
+        };
+        assert_eq!(fault.class(), Class::Limit, "{fault}");
+        let seen = fake.front.seen();
+        let of_entries =
+            |line: &&String| line.starts_with("GET") && line.contains("/manifests/sha256:");
+        assert_eq!(seen.iter().filter(of_entries).count(), 0, "{seen:?}");
+    }
+}
+
+#[test]
+fn a_manifest_that_is_longer_than_was_said_is_not_read_on() {
+    let fake = Fake::new(Kind::default());
+    let repository = repository(&fake, "a");
+    let subject = pushed(&repository, "v1");
+    let long = |_: &[u8]| vec![b' '; 200 << 10];
+    fake.front.next("/manifests/sha256:", Act::Change(long));
+    let fault = wait(repository.document(&subject)).unwrap_err();
+    assert!(fault.to_string().contains("longer than 65536"), "{fault}");
 }
 
 #[test]
@@ -194,6 +357,106 @@ fn an_entry_is_believed_only_where_its_manifest_says_the_same() {
     }
     let fine = wait(repository.about(vec![honest.descriptor], &subject.digest));
     assert!(matches!(fine[0].document, Ok(Document::Manifest(_))));
+}
+
+#[test]
+fn a_list_whose_answer_was_lost_is_read_again_and_not_sent_again() {
+    for conditions in [true, false] {
+        for lost in [Act::CutAfter, Act::Answer(502, "", String::new())] {
+            let fake = Fake::new(Kind {
+                referrers: false,
+                conditions,
+                ..Kind::default()
+            });
+            let repository = repository(&fake, "a");
+            let subject = pushed(&repository, "v1");
+            let list = format!("manifests/{}", fallback_tag(&subject.digest));
+            fake.front.next(format!("PUT /v2/a/{list}"), lost);
+            fake.front.seen();
+            let new = bundle("1", &subject);
+            wait(repository.attach(&subject, &new)).unwrap();
+            assert!(fake.front.done());
+            let seen = fake.front.seen();
+            let of_list: Vec<&str> = seen
+                .iter()
+                .filter(|line| line.contains(&list))
+                .filter_map(|line| line.split(' ').next())
+                .collect();
+            let first = of_list.iter().position(|word| *word == "PUT").unwrap();
+            assert_eq!(of_list[first + 1], "GET", "{of_list:?}");
+            let listed = wait(repository.referrers(&subject.digest)).unwrap();
+            assert_eq!(digests(&listed), [new.descriptor.digest]);
+        }
+    }
+}
+
+#[test]
+fn a_list_that_is_written_calls_itself_what_it_is_sent_as() {
+    let fake = Fake::new(Kind {
+        referrers: false,
+        ..Kind::default()
+    });
+    let repository = repository(&fake, "a");
+    let subject = pushed(&repository, "v1");
+    let old = bundle("1", &subject).descriptor;
+    let docker = Index {
+        media_type: Some(media_type::DOCKER_LIST.to_owned()),
+        manifests: vec![old.clone()],
+        ..Index::default()
+    };
+    let bytes = docker.to_json();
+    let at = Descriptor::of(media_type::DOCKER_LIST, &bytes);
+    let tag = fallback_tag(&subject.digest);
+    wait(repository.put_manifest(Some(&tag), &at, &bytes)).unwrap();
+    let new = bundle("2", &subject);
+    wait(repository.attach(&subject, &new)).unwrap();
+    let kept = wait(repository.resolve(&Select::Tag(tag))).unwrap();
+    assert_eq!(kept.descriptor.media_type, media_type::INDEX);
+    assert_eq!(kept.document.media_type(), media_type::INDEX);
+    let mut both = [old.digest, new.descriptor.digest];
+    both.sort();
+    let listed = wait(repository.referrers(&subject.digest)).unwrap();
+    assert_eq!(digests(&listed), both);
+}
+
+#[test]
+fn a_tag_is_not_moved_twice_by_one_write() {
+    let fake = Fake::new(Kind::default());
+    let repository = repository(&fake, "a");
+    let (descriptor, bytes) = image("mine");
+    let put = || wait(repository.put_manifest(Some("v1"), &descriptor, &bytes));
+    let line = "PUT /v2/a/manifests/v1";
+    // Written, and the answer lost.
+    fake.front.next(line, Act::CutAfter);
+    put().unwrap();
+    // Not written, and not sent again: others may have moved it meanwhile.
+    pushed(&repository, "other");
+    fake.set_tag("a", "v1", &image("other").0.digest.to_string());
+    fake.front.next(line, Act::Answer(502, "", String::new()));
+    fake.front.seen();
+    assert_eq!(put().unwrap_err().class(), Class::Unreachable);
+    let seen = fake.front.seen();
+    assert_eq!(seen.iter().filter(|one| one.contains(line)).count(), 1);
+    let other = image("other").0.digest.to_string();
+    assert_eq!(fake.tag("a", "v1"), Some(other));
+}
+
+#[test]
+fn exact_is_said_only_of_what_was_held_on_to() {
+    for etag in [None, Some("W/\"x\"")] {
+        let fake = Fake::new(Kind {
+            referrers: false,
+            etag: Some(etag),
+            ..Kind::default()
+        });
+        let repository = repository(&fake, "a");
+        let subject = pushed(&repository, "v1");
+        wait(repository.attach(&subject, &bundle("1", &subject))).unwrap();
+        let second = wait(repository.attach(&subject, &bundle("2", &subject))).unwrap();
+        assert_eq!(second.cas, Cas::BestEffort);
+        let listed = wait(repository.referrers(&subject.digest)).unwrap();
+        assert_eq!(listed.entries.len(), 2);
+    }
 }
 
 #[test]
