@@ -9,6 +9,8 @@ use crate::oci::{Descriptor, Index, Referrer, fallback_tag, media_type};
 
 /// How often the fallback list is written when others write it too.
 pub(super) const ROUNDS: u32 = 10;
+/// How often a registry's own list is looked at for what was put.
+const SEEN: u32 = 5;
 
 /// What keeps two who attach at once from losing one of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +97,7 @@ impl Repository {
             .put_manifest(None, &referrer.descriptor, &referrer.manifest)
             .await?;
         let cas = if put.lists_subject {
-            Cas::Registry
+            self.see_listed(subject, referrer).await?
         } else {
             let honours = self.cas(&referrer.descriptor, &referrer.manifest).await;
             self.list(subject, std::slice::from_ref(&referrer.descriptor), honours)
@@ -106,6 +108,27 @@ impl Repository {
             existed: false,
             cas,
         })
+    }
+
+    /// Holds a registry to its word that it lists what was put: of two that
+    /// attach at once some list one, and list the other when it is put again.
+    /// One that has not listed it in the end may yet do so, or not.
+    async fn see_listed(
+        &self,
+        subject: &Descriptor,
+        referrer: &Referrer,
+    ) -> Result<Cas, RegistryFault> {
+        let new = &referrer.descriptor;
+        for round in 0..SEEN {
+            let listed = self.by_registry(&subject.digest).await?;
+            let mut listed = listed.iter().flatten();
+            if listed.any(|entry| entry.digest == new.digest) {
+                return Ok(Cas::Registry);
+            }
+            pause(round).await;
+            self.put_manifest(None, new, &referrer.manifest).await?;
+        }
+        Ok(Cas::BestEffort)
     }
 
     /// Adds entries to the list under the fallback tag; those of others stay.

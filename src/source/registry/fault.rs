@@ -39,9 +39,16 @@ impl Said {
             None => String::new(),
         })
     }
-}
 
-impl Said {
+    /// Whether that error's body says, in a registry's own words, that there is
+    /// no such thing: the status 404 alone is what any server before it says of
+    /// what it does not know.
+    pub fn is_absence(body: &[u8]) -> bool {
+        errors(body)
+            .iter()
+            .any(|error| ABSENT.contains(&error.code.as_str()))
+    }
+
     /// Whether that is its code.
     pub fn is_code(&self, code: &str) -> bool {
         self.0.split(':').next() == Some(code)
@@ -85,14 +92,6 @@ const ABSENT: &[&str] = &[
     "TAG_INVALID",
     "TAG_EXPIRED",
 ];
-
-/// Whether an error's body says so in a registry's own words: the status 404
-/// alone is what any server before it says of what it does not know.
-pub(super) fn says_absent(body: &[u8]) -> bool {
-    errors(body)
-        .iter()
-        .any(|error| ABSENT.contains(&error.code.as_str()))
-}
 
 /// Why a registry did not give, or take, what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -296,13 +295,13 @@ mod tests {
     fn only_a_registry_says_that_it_has_no_such_thing() {
         let said = |code: &str| format!(r#"{{"errors":[{{"code":"{code}"}}]}}"#);
         for code in ["MANIFEST_UNKNOWN", "NAME_UNKNOWN", "BLOB_UNKNOWN"] {
-            assert!(says_absent(said(code).as_bytes()), "{code}");
+            assert!(Said::is_absence(said(code).as_bytes()), "{code}");
         }
         for code in ["UNKNOWN", "DENIED", "manifest_unknown", ""] {
-            assert!(!says_absent(said(code).as_bytes()), "{code}");
+            assert!(!Said::is_absence(said(code).as_bytes()), "{code}");
         }
         for body in ["", "404 page not found", "<html>", "{}", r#"{"errors":[]}"#] {
-            assert!(!says_absent(body.as_bytes()), "{body}");
+            assert!(!Said::is_absence(body.as_bytes()), "{body}");
         }
     }
 

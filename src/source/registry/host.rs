@@ -8,7 +8,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::address::{base, is_local, resolved, same_origin};
 use super::auth::{Challenge, Credential, Credentials, Known, Scope, basic, challenges, fetch};
-use super::fault::says_absent;
 use super::reach::is;
 use super::{Asked, Conditions, RegistryFault, Said, TlsTrouble};
 use crate::http::{Client, HttpFault, Incoming, Method, Reply, Request};
@@ -136,7 +135,7 @@ impl Answer {
         }
         let (asked, status) = (self.asked, self.incoming.reply.status);
         match status {
-            404 if self.own_word && says_absent(&self.incoming.reply.body) => {
+            404 if self.own_word && Said::is_absence(&self.incoming.reply.body) => {
                 RegistryFault::NotFound { asked, said }
             }
             404 => RegistryFault::Malformed {

@@ -57,7 +57,8 @@ impl Repository {
         })
     }
 
-    async fn by_registry(
+    /// The registry's own list; `None` where it keeps none.
+    pub(super) async fn by_registry(
         &self,
         subject: &Digest,
     ) -> Result<Option<Vec<Descriptor>>, RegistryFault> {

@@ -276,8 +276,10 @@ fn what_an_unsigned_manifest_says_does_not_fill_the_disk() {
     ] {
         let (fake, scratch) = (Fake::new(Kind::default()), Scratch::new());
         put_large(&fake, config, artifact, layer);
+        policy(&scratch, "p", &["ed25519"], "");
         fake.front.seen();
-        let out = check(&scratch, &at(&fake, ":large"), &[]);
+        // By a key alone an image's configuration is not asked for at all.
+        let out = verify(&scratch, &[&at(&fake, ":large"), "--policy", "p.yaml"]);
         out.expect_code(2);
         assert_eq!(code_of(&out), "limit-exceeded", "{out}");
         let seen = fake.front.seen();

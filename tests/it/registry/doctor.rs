@@ -160,10 +160,10 @@ fn what_is_refused_has_failed_and_what_does_not_answer_is_not_known() {
             "GET /v2/",
             404,
             "",
-            2,
+            4,
             "reach",
-            "failed",
-            "artifact-unreadable",
+            "undetermined",
+            "registry-malformed",
         ),
         (
             "GET /v2/",

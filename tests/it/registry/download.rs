@@ -167,7 +167,7 @@ fn what_cannot_be_looked_up_or_is_not_what_it_should_be_writes_nothing() {
         let out = ours(&scratch, &["download", &at, "d", "-o", "json"]);
         assert_eq!(files(&scratch, &out).len(), 2);
         // One that is listed and proven not to be there is told.
-        let gone = answer(404, "");
+        let gone = Act::Answer(404, "", super::fake::NOT_THERE.to_owned());
         fake.front.next("/manifests/sha256:", gone);
         let out = ours(&scratch, &["download", &at, "e", "-o", "json"]);
         assert_eq!(files(&scratch, &out).len(), 1);

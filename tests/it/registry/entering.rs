@@ -330,14 +330,14 @@ fn by_what_a_helper_keeps() {
         .says("401")
         .stdout_lacks("a-wrong-secret")
         .stderr_lacks("a-wrong-secret");
-    for script in [
-        "echo 'the keychain is locked; it holds hunter2'; exit 1",
-        "echo hunter2",
-        "kill -9 $$",
+    for (script, exit) in [
+        ("echo 'the keychain is locked; it holds hunter2'; exit 1", 4),
+        ("echo hunter2", 3),
+        ("kill -9 $$", 4),
     ] {
         helper(script);
         run("docker", &push)
-            .expect_code(3)
+            .expect_code(exit)
             .says(&server.host)
             .says("credential helper")
             .stderr_lacks("hunter2")

@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 
 use super::between::{Between, Call, Said};
 
+/// How a registry says that there is no such manifest.
+pub(crate) const NOT_THERE: &str = r#"{"errors":[{"code":"MANIFEST_UNKNOWN"}]}"#;
+
 /// What a registry can do, and what it wants.
 #[derive(Clone, Debug)]
 pub(crate) struct Kind {

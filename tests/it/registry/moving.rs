@@ -122,7 +122,8 @@ fn what_could_not_be_looked_up_is_not_left_behind() {
         out.expect_code(exit).stderr_has("/manifests/sha256:");
         assert!(!scratch.join("l").exists());
         // One that is proven not to be there is told.
-        fake.front.next("/manifests/sha256:", answer(404, ""));
+        let gone = Act::Answer(404, "", super::fake::NOT_THERE.to_owned());
+        fake.front.next("/manifests/sha256:", gone);
         let out = ours(&scratch, &["copy", &at, "oci-layout:l:v1"]);
         out.ok().stderr_has("not copied: sha256:");
         ours(&scratch, &["copy", &at, "oci-layout:l:v1"]).ok();
