@@ -230,12 +230,16 @@ impl KeyFault {
                     "try the module with its vendor's tool, or pkcs11-tool --module FILE --list-slots; the next use starts it anew"
                 }
             },
-            Self::Unsupported { .. }
-            | Self::Unavailable { .. }
-            | Self::BadName { .. }
-            | Self::BadUri { .. }
-            | Self::WrongAlgorithm { .. }
-            | Self::BadRequest { .. } => return None,
+            Self::Unsupported { .. } => "docs/providers.md says what each provider offers",
+            Self::Unavailable { .. } => {
+                "see that it is there, may be read and written, and has room; then try again"
+            }
+            Self::BadName { .. } | Self::BadUri { .. } | Self::BadRequest { .. } => {
+                "correct the name or the request: docs/keys.md says how keys are named"
+            }
+            Self::WrongAlgorithm { .. } => {
+                "use a key of another kind, as made with: obreia key create KEY --algorithm p256"
+            }
         })
     }
 }

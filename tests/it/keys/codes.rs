@@ -61,11 +61,12 @@ fn of_names_and_files() {
     scratch.write("junk.pem", "junk");
     sign(&scratch, "junk.pem").fails("bad-key-file", "give a PEM key");
     sign(&scratch, "none.pem").fails("bad-key-file", "give a PEM key");
-    sign(&scratch, "a.txt/below-a-file.pem").fails("unavailable", "");
-    sign(&scratch, "env://A/B").fails("bad-request", "");
+    sign(&scratch, "a.txt/below-a-file.pem").fails("unavailable", "has room");
+    sign(&scratch, "env://A/B").fails("bad-request", "docs/keys.md");
     sign(&scratch, "env://UNSET").fails("not-configured", "docs/providers.md");
     sign(&scratch, "KMS://a/b").fails("no-provider", "use kms://…, or a key file");
-    run(&scratch, &["key", "rotate", "env://A", "-o", "json"]).fails("unsupported", "");
+    run(&scratch, &["key", "rotate", "env://A", "-o", "json"])
+        .fails("unsupported", "docs/providers.md");
     let elsewhere = Scratch::new();
     elsewhere.write("a.txt", "hello");
     sign(&elsewhere, "kms://model-sign/a").fails("no-keystore", "obreia init DIR");
@@ -189,7 +190,7 @@ fn of_a_key_service() {
     let unknown = shown(|key| key["keys"]["1"]["public_key"] = json!("no key"));
     service
         .answers([(READ, unknown)])
-        .fails("wrong-algorithm", "");
+        .fails("wrong-algorithm", "--algorithm p256");
     service.front.seen();
     let offline = service.sign(&["--offline"]).run();
     offline.fails("offline", "leave --offline out");
