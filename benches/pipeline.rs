@@ -14,7 +14,7 @@ use std::time::{Instant, SystemTime};
 
 use obreia::crypto::sha256;
 use obreia::custody::Caller;
-use obreia::environment::{Environment, SecretSource};
+use obreia::environment::Environment;
 use obreia::keys::{
     Key, Keyring, Keys, Locked, Pkcs11, Pkcs11Module, Settings, SignInput, Unlock, UnlockError,
 };
@@ -34,11 +34,12 @@ impl Clock for Now {
     }
 }
 
-struct Nobody;
+/// The token's PIN, from its file.
+struct Pin(Vec<u8>);
 
-impl Unlock for Nobody {
+impl Unlock for Pin {
     fn passphrase(&self, _: &Locked) -> Result<Secret, UnlockError> {
-        Err(UnlockError::NotGiven)
+        Ok(Secret::new(self.0.clone()))
     }
 }
 
@@ -49,7 +50,7 @@ async fn open(arguments: &[String]) -> Key {
     let conf = std::env::var("SOFTHSM2_CONF").unwrap_or_default();
     let module = Pkcs11Module {
         path: module.into(),
-        pin: Some(SecretSource::File(pin.into())),
+        pin: None,
         threads: None,
         environment: Vec::new(),
         rsa: None,
@@ -69,7 +70,8 @@ async fn open(arguments: &[String]) -> Key {
     };
     let key = KeyRef::parse("pkcs11:token=bench;object=k").unwrap();
     let keyring = Keyring::new(settings, Arc::new(Now));
-    keyring.open_key(&key, &Nobody).await.unwrap()
+    let pin = Pin(std::fs::read(pin).unwrap());
+    keyring.open_key(&key, &pin).await.unwrap()
 }
 
 /// Signatures per second.
