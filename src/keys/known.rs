@@ -230,12 +230,6 @@ impl KnownKeys {
         }
     }
 
-    /// All versions that notes under these names tell of, whatever their state.
-    pub(super) fn versions(&self, notes: &[KeyRef], place: &str) -> Vec<KnownVersion> {
-        let known = notes.iter().filter_map(|note| self.any(note, place).ok()?);
-        known.flat_map(|known| known.versions).collect()
-    }
-
     /// Forgets `key`, wherever it was shown; tells whether anything was known.
     ///
     /// # Errors

@@ -45,6 +45,8 @@ mod key;
 mod known;
 #[cfg(feature = "sign")]
 mod naming;
+#[cfg(any(feature = "azure", feature = "gcp"))]
+mod noted;
 #[cfg(feature = "sign")]
 mod open;
 #[cfg(feature = "sign")]

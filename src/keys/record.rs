@@ -146,7 +146,7 @@ impl KeyFault {
     }
 
     /// What went wrong once `done` of `of` versions of a key were changed.
-    pub(super) fn partly(self, done: usize, of: usize) -> Self {
+    pub fn partly(self, done: usize, of: usize) -> Self {
         match done {
             0 => self,
             _ => Self::Partly {

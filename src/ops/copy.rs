@@ -74,6 +74,16 @@ pub struct Skipped {
     pub why: String,
 }
 
+impl Skipped {
+    /// What of all that is about `node` itself could not be read.
+    pub(super) fn of(node: &Node) -> impl Iterator<Item = Self> + '_ {
+        node.unreadable.iter().map(|unreadable| Self {
+            digest: unreadable.digest,
+            why: unreadable.why.clone(),
+        })
+    }
+}
+
 /// A layout and what is meant in it, as an argument names them.
 #[derive(Clone, Debug)]
 pub struct Place {
@@ -220,12 +230,9 @@ fn report(
 ) -> Copied {
     let digest = found.resolved.descriptor.digest;
     let mut skipped = Vec::new();
-    found.closure.each(&mut |node| {
-        skipped.extend(node.unreadable.iter().map(|u| Skipped {
-            digest: u.digest,
-            why: u.why.clone(),
-        }));
-    });
+    found
+        .closure
+        .each(&mut |node| skipped.extend(Skipped::of(node)));
     let shown = match &tag {
         Some(tag) => format!("oci-layout:{}:{tag}", destination.dir.display()),
         None => format!("oci-layout:{}@{digest}", destination.dir.display()),

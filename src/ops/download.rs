@@ -115,10 +115,7 @@ impl Wanted {
             self.referrer(about, subject);
             self.collect(about, true);
         }
-        self.skipped.extend(node.unreadable.iter().map(|u| Skipped {
-            digest: u.digest,
-            why: u.why.clone(),
-        }));
+        self.skipped.extend(Skipped::of(node));
         for child in &node.children {
             if let Some(subject) = built(child) {
                 self.referrer(child, subject);

@@ -426,12 +426,8 @@ impl Found {
     ) -> Copied {
         let digest = self.resolved.descriptor.digest;
         let mut skipped = Vec::new();
-        self.closure.each(&mut |node| {
-            skipped.extend(node.unreadable.iter().map(|u| Skipped {
-                digest: u.digest,
-                why: u.why.clone(),
-            }));
-        });
+        self.closure
+            .each(&mut |node| skipped.extend(Skipped::of(node)));
         Copied {
             schema: "obreia.copy/v1",
             source: self.from.origin(&digest),

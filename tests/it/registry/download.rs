@@ -7,17 +7,10 @@ use serde_json::{Value, json};
 use super::between::Act;
 use super::fake::{Fake, Kind};
 use super::server::{ALL, Server};
+use super::{key, ours};
 use super::{put_image, repository, wait};
-use crate::harness::{Output, Scratch, testdata};
+use crate::harness::{Output, Scratch};
 use obreia::oci::{Descriptor, media_type};
-
-fn key(name: &str) -> String {
-    testdata("keys").join(name).display().to_string()
-}
-
-fn ours(scratch: &Scratch, args: &[&str]) -> Output {
-    scratch.obreia().args(args).run()
-}
 
 /// A signature and an attestation.
 fn speak(scratch: &Scratch, name: &str) {

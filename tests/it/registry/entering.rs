@@ -7,14 +7,11 @@ use std::os::unix::fs::PermissionsExt;
 use serde_json::json;
 
 use super::between::{Act, Between};
+use super::key;
 use super::says_there_is_none;
 use super::server::{DISTRIBUTION, Server, Setup};
 use super::tokens::{NAME, PASSWORD, REFRESH, Tokens, Wrong};
-use crate::harness::{Obreia, Output, Scratch, peer, testdata};
-
-fn key(name: &str) -> String {
-    testdata("keys").join(name).display().to_string()
-}
+use crate::harness::{Obreia, Output, Scratch, peer};
 
 /// `config.json` as `docker login` writes it.
 pub(super) fn credentials(host: &str, name: &str, password: &str) -> String {

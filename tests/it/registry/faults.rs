@@ -1,9 +1,10 @@
 //! Something that does wrong between us and a real registry.
 
 use super::between::{Act, Between};
+use super::key;
 use super::server::Server;
 use super::{put_image, repository, wait};
-use crate::harness::{Output, Scratch, testdata};
+use crate::harness::{Output, Scratch};
 use obreia::crypto::sha256;
 use obreia::oci::{Descriptor, media_type};
 use obreia::source::registry::Source;
@@ -13,10 +14,6 @@ struct Case {
     between: Between,
     scratch: Scratch,
     _server: Server,
-}
-
-fn key(name: &str) -> String {
-    testdata("keys").join(name).display().to_string()
 }
 
 impl Case {

@@ -25,7 +25,7 @@ use obreia::oci::{Descriptor, media_type};
 use obreia::source::registry::{Access, Registries, Repository, Source};
 use serde_json::{Value, json};
 
-use crate::harness::Output;
+use crate::harness::{Output, Scratch, testdata};
 
 /// A repository that wants no credentials.
 pub(crate) fn repository(host: &str, name: &str) -> Repository {
@@ -40,6 +40,23 @@ pub(crate) fn wait<F: Future>(future: F) -> F::Output {
         .build()
         .unwrap()
         .block_on(future)
+}
+
+/// The path of one of the tests' key files.
+fn key(name: &str) -> String {
+    testdata("keys").join(name).display().to_string()
+}
+
+fn ours(scratch: &Scratch, args: &[&str]) -> Output {
+    scratch.obreia().args(args).run()
+}
+
+fn sign(scratch: &Scratch, name: &str) {
+    ours(scratch, &["sign", name, "--key", &key("p256.pkcs8.pem")]).ok();
+}
+
+fn verify(scratch: &Scratch, name: &str) -> Output {
+    ours(scratch, &["verify", name, "--key", &key("p256.pub.pem")])
 }
 
 /// Whether anybody is told, as a reason, that there is no signature. That none

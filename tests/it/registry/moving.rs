@@ -2,23 +2,8 @@
 
 use super::put_image;
 use super::server::{ALL, Server};
-use crate::harness::{Output, Scratch, peer, testdata};
-
-fn key(name: &str) -> String {
-    testdata("keys").join(name).display().to_string()
-}
-
-fn ours(scratch: &Scratch, args: &[&str]) -> Output {
-    scratch.obreia().args(args).run()
-}
-
-fn sign(scratch: &Scratch, name: &str) {
-    ours(scratch, &["sign", name, "--key", &key("p256.pkcs8.pem")]).ok();
-}
-
-fn verify(scratch: &Scratch, name: &str) -> Output {
-    ours(scratch, &["verify", name, "--key", &key("p256.pub.pem")])
-}
+use super::{ours, sign, verify};
+use crate::harness::{Scratch, peer};
 
 #[test]
 fn an_image_is_copied_with_what_is_about_it_from_any_to_any() {

@@ -7,26 +7,9 @@ use serde_json::Value;
 use super::between::{Act, Between};
 use super::fake::{Fake, Kind};
 use super::server::{ALL, Server};
+use super::{key, sign, verify};
 use super::{put_image, says_there_is_none};
-use crate::harness::{Obreia, Output, Scratch, testdata};
-
-fn key(name: &str) -> String {
-    testdata("keys").join(name).display().to_string()
-}
-
-fn sign(scratch: &Scratch, name: &str) {
-    let key = key("p256.pkcs8.pem");
-    scratch
-        .obreia()
-        .args(["sign", name, "--key", &key])
-        .run()
-        .ok();
-}
-
-fn verify(scratch: &Scratch, name: &str) -> Output {
-    let key = key("p256.pub.pem");
-    scratch.obreia().args(["verify", name, "--key", &key]).run()
-}
+use crate::harness::{Obreia, Output, Scratch};
 
 fn promoting(scratch: &Scratch, from: &str, to: &str, more: &[&str]) -> Obreia {
     let key = key("p256.pub.pem");

@@ -11,26 +11,9 @@ use serde_json::json;
 use super::between::Between;
 use super::fake::{Fake, Kind};
 use super::server::{ALL, Server};
+use super::{key, sign, verify};
 use super::{put_image, repository, wait};
-use crate::harness::{Output, Scratch, testdata};
-
-fn key(name: &str) -> String {
-    testdata("keys").join(name).display().to_string()
-}
-
-fn sign(scratch: &Scratch, name: &str) {
-    let key = key("p256.pkcs8.pem");
-    scratch
-        .obreia()
-        .args(["sign", name, "--key", &key])
-        .run()
-        .ok();
-}
-
-fn verify(scratch: &Scratch, name: &str) -> Output {
-    let key = key("p256.pub.pem");
-    scratch.obreia().args(["verify", name, "--key", &key]).run()
-}
+use crate::harness::Scratch;
 
 /// Something of that kind that is about `subject`, told apart by its words.
 fn about(subject: &Descriptor, kind: &str, words: &str) -> Referrer {
