@@ -65,6 +65,33 @@ impl From<Moved> for Blob {
     }
 }
 
+impl Copied {
+    /// What of `closure` was moved from `source` to `destination`, without a tag.
+    pub(super) fn of(
+        closure: &Node,
+        source: String,
+        destination: String,
+        moved: Vec<Moved>,
+    ) -> Self {
+        let mut skipped = Vec::new();
+        closure.each(&mut |node| skipped.extend(Skipped::of(node)));
+        Self {
+            schema: "obreia.copy/v1",
+            source,
+            destination,
+            digest: closure.descriptor.digest,
+            tag: None,
+            dry_run: false,
+            bytes: moved
+                .iter()
+                .filter(|m| !m.present)
+                .fold(0, |sum, m| sum.saturating_add(m.piece.descriptor.size)),
+            blobs: moved.into_iter().map(Blob::from).collect(),
+            skipped,
+        }
+    }
+}
+
 /// A referrer that was left behind.
 #[derive(Debug, Serialize)]
 pub struct Skipped {
@@ -229,26 +256,14 @@ fn report(
     dry_run: bool,
 ) -> Copied {
     let digest = found.resolved.descriptor.digest;
-    let mut skipped = Vec::new();
-    found
-        .closure
-        .each(&mut |node| skipped.extend(Skipped::of(node)));
     let shown = match &tag {
         Some(tag) => format!("oci-layout:{}:{tag}", destination.dir.display()),
         None => format!("oci-layout:{}@{digest}", destination.dir.display()),
     };
+    let source = found.layout.origin(&digest);
     Copied {
-        schema: "obreia.copy/v1",
-        source: found.layout.origin(&digest),
-        destination: shown,
-        digest,
         tag,
         dry_run,
-        bytes: moved
-            .iter()
-            .filter(|m| !m.present)
-            .fold(0, |sum, m| sum.saturating_add(m.piece.descriptor.size)),
-        blobs: moved.into_iter().map(Blob::from).collect(),
-        skipped,
+        ..Copied::of(&found.closure, source, shown, moved)
     }
 }

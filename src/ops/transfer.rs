@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::copy::{Blob, Copied, Place, Skipped};
+use super::copy::{Copied, Place};
 use super::standing::{Standing, standing};
 use super::{Exit, Failure, remote};
 use crate::digest::Digest;
@@ -424,23 +424,11 @@ impl Found {
         moved: Vec<Moved>,
         dry_run: bool,
     ) -> Copied {
-        let digest = self.resolved.descriptor.digest;
-        let mut skipped = Vec::new();
-        self.closure
-            .each(&mut |node| skipped.extend(Skipped::of(node)));
+        let source = self.from.origin(&self.resolved.descriptor.digest);
         Copied {
-            schema: "obreia.copy/v1",
-            source: self.from.origin(&digest),
-            destination,
-            digest,
             tag,
             dry_run,
-            bytes: moved
-                .iter()
-                .filter(|m| !m.present)
-                .fold(0, |sum, m| sum.saturating_add(m.piece.descriptor.size)),
-            blobs: moved.into_iter().map(Blob::from).collect(),
-            skipped,
+            ..Copied::of(&self.closure, source, destination, moved)
         }
     }
 }
