@@ -7,6 +7,7 @@ mod config;
 mod context;
 mod guard;
 mod inspect;
+mod late;
 mod output;
 mod progress;
 mod quantity;
@@ -22,6 +23,7 @@ use std::sync::Mutex;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use context::Context;
+use late::Late;
 pub use output::Output;
 use quantity::{count, size};
 
@@ -136,68 +138,68 @@ pub enum Format {
 enum Command {
     /// Run the whole chain on a model in a scratch folder, and show every step
     #[cfg(feature = "sign")]
-    Quickstart(quickstart::Arguments),
+    Quickstart(Late<quickstart::Arguments>),
     /// Make a place for keys: configuration, sealed keystore, audit log, first policy
     #[cfg(feature = "sign")]
-    Init(init::Arguments),
+    Init(Late<init::Arguments>),
     /// Make, show, import, rotate and disable keys
     #[cfg(feature = "sign")]
-    Key(key::Arguments),
+    Key(Late<key::Arguments>),
     /// Back up and restore the keystore, change its passphrase
     #[cfg(feature = "sign")]
-    Keystore(keystore::Arguments),
+    Keystore(Late<keystore::Arguments>),
     /// Show, search, verify and prove what was done with keys
     #[cfg(feature = "sign")]
-    Audit(audit::Arguments),
+    Audit(Late<audit::Arguments>),
     /// Sign an artifact
     #[cfg(feature = "sign")]
-    Sign(sign::Arguments),
+    Sign(Late<sign::Arguments>),
     /// Sign a statement about an artifact: provenance, SBOM, test result, …
     #[cfg(feature = "sign")]
-    Attest(attest::Arguments),
+    Attest(Late<attest::Arguments>),
     /// Say whether an artifact may be trusted, and exactly why
-    Verify(verify::Arguments),
+    Verify(Late<verify::Arguments>),
     /// Start a command only when everything it needs is verified
-    Guard(guard::Arguments),
+    Guard(Late<guard::Arguments>),
     /// Show what is in a bundle, in a file or where it hangs, without believing any of it
-    Inspect(inspect::Arguments),
+    Inspect(Late<inspect::Arguments>),
     /// Write a CycloneDX ML-BOM of a model
     #[cfg(feature = "sign")]
-    Sbom(sbom::Arguments),
+    Sbom(Late<sbom::Arguments>),
     /// Check, test and lock policies
     #[cfg(feature = "sign")]
-    Policy(policy::Arguments),
+    Policy(Late<policy::Arguments>),
     /// Use obreia's keys from cosign and its like
     #[cfg(feature = "sign")]
-    Plugin(plugin::Arguments),
+    Plugin(Late<plugin::Arguments>),
     /// Say what works, what does not, and what will not for long
     #[cfg(feature = "sign")]
-    Doctor(doctor::Arguments),
+    Doctor(Late<doctor::Arguments>),
     /// Show the configuration in force
-    Config(config::Arguments),
+    Config(Late<config::Arguments>),
     /// Show what an artifact is made of, and what is said about it
-    Tree(tree::Arguments),
+    Tree(Late<tree::Arguments>),
     /// Pack a model, SBOM or file into an OCI layout or registry, with its evidence
     #[cfg(feature = "sign")]
-    Push(push::Arguments),
+    Push(Late<push::Arguments>),
     /// Take a model, SBOM or file out of an OCI layout or registry
     #[cfg(feature = "sign")]
-    Pull(pull::Arguments),
+    Pull(Late<pull::Arguments>),
     /// Write what is said about an artifact into files
     #[cfg(feature = "sign")]
-    Download(download::Arguments),
+    Download(Late<download::Arguments>),
     /// Copy an artifact into production, if its policies allow it
     #[cfg(feature = "sign")]
-    Promote(promote::Arguments),
+    Promote(Late<promote::Arguments>),
     /// Copy an artifact with everything that belongs to it
     #[cfg(feature = "sign")]
-    Copy(copy::Arguments),
+    Copy(Late<copy::Arguments>),
     /// Write shell completions to standard output
     #[cfg(feature = "sign")]
-    Completions(completions::Arguments),
+    Completions(Late<completions::Arguments>),
     /// Write man pages into a folder
     #[cfg(feature = "sign")]
-    Man(completions::ManArguments),
+    Man(Late<completions::ManArguments>),
 }
 
 /// Runs the command line of this process.
@@ -219,7 +221,7 @@ pub fn main() -> ExitCode {
         }
     };
     let mut output = Output::new(&cli.global);
-    let guards = matches!(&cli.command, Command::Guard(guard) if guard.has_command());
+    let guards = matches!(&cli.command, Command::Guard(guard) if guard.0.has_command());
     end_on_panic(&output, guards);
     let exit = match dispatch(cli, &mut output) {
         Ok(exit) => exit,
@@ -283,47 +285,47 @@ fn usage_code(error: &clap::Error) -> u8 {
 fn dispatch(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
     let context = Context::new(&cli.global);
     match cli.command {
-        Command::Verify(arguments) => arguments.run(&context, output),
-        Command::Guard(arguments) => arguments.run(&context, output),
-        Command::Inspect(arguments) => arguments.run(&context, output),
-        Command::Config(arguments) => arguments.run(&context, output),
+        Command::Verify(arguments) => arguments.0.run(&context, output),
+        Command::Guard(arguments) => arguments.0.run(&context, output),
+        Command::Inspect(arguments) => arguments.0.run(&context, output),
+        Command::Config(arguments) => arguments.0.run(&context, output),
         #[cfg(feature = "sign")]
-        Command::Quickstart(arguments) => arguments.run(&context, output),
+        Command::Quickstart(arguments) => arguments.0.run(&context, output),
         #[cfg(feature = "sign")]
-        Command::Init(arguments) => arguments.run(&context, output),
+        Command::Init(arguments) => arguments.0.run(&context, output),
         #[cfg(feature = "sign")]
-        Command::Key(arguments) => arguments.run(&context, output),
+        Command::Key(arguments) => arguments.0.run(&context, output),
         #[cfg(feature = "sign")]
-        Command::Keystore(arguments) => arguments.run(&context, output),
+        Command::Keystore(arguments) => arguments.0.run(&context, output),
         #[cfg(feature = "sign")]
-        Command::Audit(arguments) => arguments.run(&context, output),
+        Command::Audit(arguments) => arguments.0.run(&context, output),
         #[cfg(feature = "sign")]
-        Command::Doctor(arguments) => arguments.run(&context, output),
+        Command::Doctor(arguments) => arguments.0.run(&context, output),
         #[cfg(feature = "sign")]
-        Command::Sign(arguments) => arguments.run(&context, output),
+        Command::Sign(arguments) => arguments.0.run(&context, output),
         #[cfg(feature = "sign")]
-        Command::Attest(arguments) => arguments.run(&context, output),
-        Command::Tree(arguments) => arguments.run(&context, output),
+        Command::Attest(arguments) => arguments.0.run(&context, output),
+        Command::Tree(arguments) => arguments.0.run(&context, output),
         #[cfg(feature = "sign")]
-        Command::Push(arguments) => arguments.run(&context, output),
+        Command::Push(arguments) => arguments.0.run(&context, output),
         #[cfg(feature = "sign")]
-        Command::Pull(arguments) => arguments.run(&context, output),
+        Command::Pull(arguments) => arguments.0.run(&context, output),
         #[cfg(feature = "sign")]
-        Command::Download(arguments) => arguments.run(&context, output),
+        Command::Download(arguments) => arguments.0.run(&context, output),
         #[cfg(feature = "sign")]
-        Command::Promote(arguments) => arguments.run(&context, output),
+        Command::Promote(arguments) => arguments.0.run(&context, output),
         #[cfg(feature = "sign")]
-        Command::Copy(arguments) => arguments.run(&context, output),
+        Command::Copy(arguments) => arguments.0.run(&context, output),
         #[cfg(feature = "sign")]
-        Command::Sbom(arguments) => arguments.run(&context, output),
+        Command::Sbom(arguments) => arguments.0.run(&context, output),
         #[cfg(feature = "sign")]
-        Command::Policy(arguments) => arguments.run(&context, output),
+        Command::Policy(arguments) => arguments.0.run(&context, output),
         #[cfg(feature = "sign")]
-        Command::Plugin(arguments) => arguments.run(&context, output),
+        Command::Plugin(arguments) => arguments.0.run(&context, output),
         #[cfg(feature = "sign")]
-        Command::Completions(arguments) => arguments.run(output),
+        Command::Completions(arguments) => arguments.0.run(output),
         #[cfg(feature = "sign")]
-        Command::Man(arguments) => arguments.run(output),
+        Command::Man(arguments) => arguments.0.run(output),
     }
 }
 

@@ -1,29 +1,27 @@
 //! The process that holds a module, as seen from here: started, asked,
 //! given up on, ended.
 
-use std::collections::BTreeMap;
-use std::io::{BufReader, Write};
-use std::net::Shutdown;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
+use std::{io, net::Shutdown};
 
-use tokio::sync::{Semaphore, oneshot};
-use zeroize::Zeroizing;
+use rustix::io::Errno;
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
+use super::line::Line;
 use super::place::Place;
-use super::wire::{self, Answer, Ask, Library, Reply, Request, SUBCOMMAND, Trouble, TroubleKind};
-use crate::limits;
+use super::wire::{
+    self, Answer, Ask, Library, Reply, Request, SUBCOMMAND, Trouble, TroubleKind, WireFault,
+};
 use crate::secret::Secret;
 
-/// What of a request is so small that writing it never blocks: there are never
-/// more in the socket than the module's process has threads.
-const SMALL: usize = 1_024;
 /// How long a process that was told to end, or that broke off, may take.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -56,25 +54,27 @@ type Answered = Result<(Answer, Secret), CallFault>;
 
 /// A started process. Dropping it ends it.
 pub(super) struct Child {
-    to: Arc<tokio::sync::Mutex<UnixStream>>,
-    /// Another handle of the same socket, to close it past the lock.
-    socket: UnixStream,
-    shared: Arc<Shared>,
+    /// The first line: new ones are handed over on it.
+    first: Line,
+    /// Lines that nobody uses; the one used last is at the end, and its
+    /// thread over there the likeliest to be awake.
+    idle: Mutex<Vec<Line>>,
+    /// For each line that there may be.
     room: Semaphore,
-    next: AtomicU64,
+    threads: usize,
+    brisk: AtomicBool,
+    shared: Arc<Shared>,
     ended: Mutex<mpsc::Receiver<()>>,
     library: Library,
 }
 
 struct Shared {
-    waiting: Mutex<Waiting>,
     process: Mutex<Option<std::process::Child>>,
     given_up: AtomicBool,
-}
-
-enum Waiting {
-    Open(BTreeMap<u64, oneshot::Sender<Answered>>),
-    Ended(String),
+    /// What it sent that was no answer.
+    broke: OnceLock<String>,
+    /// How it ended.
+    end: watch::Sender<Option<String>>,
 }
 
 impl Child {
@@ -83,15 +83,13 @@ impl Child {
     /// # Errors
     /// `CallFault`; `Trouble` of kind `Load` where the module cannot be used.
     pub(super) async fn start(place: &Place, deadline: Duration) -> Result<Arc<Self>, CallFault> {
-        let broken = |e: std::io::Error| CallFault::Gone(format!("cannot be started: {e}"));
-        let (ours, theirs) = UnixStream::pair().map_err(broken)?;
-        let from = ours.try_clone().map_err(broken)?;
-        let socket = ours.try_clone().map_err(broken)?;
-        let (ready, first) = oneshot::channel();
+        let broken = |e: io::Error| CallFault::Gone(format!("cannot be started: {e}"));
+        let (first, theirs) = Line::pair().map_err(broken)?;
         let shared = Arc::new(Shared {
-            waiting: Mutex::new(Waiting::Open(BTreeMap::from([(0, ready)]))),
             process: Mutex::new(None),
             given_up: AtomicBool::new(false),
+            broke: OnceLock::new(),
+            end: watch::Sender::new(None),
         });
         let (over, ended) = mpsc::channel();
         let command = command(place, theirs);
@@ -101,28 +99,36 @@ impl Child {
         thread::Builder::new()
             .name("pkcs11".to_owned())
             .spawn(move || {
-                supervise(command, from, &supervised);
+                supervise(command, &supervised);
                 let _nobody_waits = over.send(());
             })
             .map_err(broken)?;
         let mut child = Self {
-            to: Arc::new(tokio::sync::Mutex::new(ours)),
-            socket,
-            shared,
+            first,
+            idle: Mutex::default(),
             room: Semaphore::new(place.threads),
-            next: AtomicU64::new(1),
+            threads: place.threads,
+            brisk: AtomicBool::new(true),
+            shared,
             ended: Mutex::new(ended),
             library: Library::default(),
         };
-        match tokio::time::timeout(deadline, first).await {
-            Ok(Ok(Ok((Answer::Ready(library), _)))) => {
+        let slow = AtomicBool::new(false);
+        let said = async {
+            match child.first.read::<Reply>(&slow, false).await {
+                Ok(Some((reply, _))) => Ok(reply.answer),
+                Ok(None) => Err(child.shared.gone().await),
+                Err(fault) => Err(child.shared.broke(&fault).await),
+            }
+        };
+        match tokio::time::timeout(deadline, said).await {
+            Ok(Ok(Answer::Ready(library))) => {
                 child.library = library;
                 Ok(Arc::new(child))
             }
-            Ok(Ok(Ok((Answer::Trouble(trouble), _)))) => Err(CallFault::Trouble(trouble)),
-            Ok(Ok(Ok(_))) => Err(CallFault::Gone("did not say that it is ready".to_owned())),
-            Ok(Ok(Err(fault))) => Err(fault),
-            Ok(Err(_)) => Err(CallFault::Gone(child.shared.end())),
+            Ok(Ok(Answer::Trouble(trouble))) => Err(CallFault::Trouble(trouble)),
+            Ok(Ok(_)) => Err(CallFault::Gone("did not say that it is ready".to_owned())),
+            Ok(Err(fault)) => Err(fault),
             Err(_) => {
                 child.shared.kill();
                 Err(CallFault::Deadline)
@@ -137,7 +143,10 @@ impl Child {
 
     /// Whether it can still be asked.
     pub(super) fn is_alive(&self) -> bool {
-        matches!(&*self.shared.waiting(), Waiting::Open(_))
+        let shared = &self.shared;
+        // One that was killed ends in a moment.
+        let killed = shared.given_up.load(Ordering::Relaxed) || shared.broke.get().is_some();
+        !killed && shared.end.borrow().is_none()
     }
 
     /// Asks, and waits for the answer. One that the module was asked for and
@@ -147,58 +156,93 @@ impl Child {
     /// # Errors
     /// `CallFault`.
     pub(super) async fn ask(&self, ask: Ask, body: &[u8], deadline: Duration) -> Answered {
-        let (begun, sent) = (Instant::now(), OnceLock::new());
-        let late = deadline / 10 * 9;
-        let asking = async {
-            let Ok(_room) = self.room.acquire().await else {
-                return Err(CallFault::Gone(self.shared.end()));
-            };
-            // Whoever asked is about to give up: what is sent now would only
-            // keep the module from those that come after.
-            if begun.elapsed() >= late {
-                return Err(CallFault::Deadline);
-            }
-            let id = self.next.fetch_add(1, Ordering::Relaxed);
-            let (sender, receiver) = oneshot::channel();
-            match &mut *self.shared.waiting() {
-                Waiting::Open(waiting) => waiting.insert(id, sender),
-                Waiting::Ended(how) => return Err(CallFault::Gone(how.clone())),
-            };
-            let _asked = Asked {
-                shared: &self.shared,
-                id,
-                sent: &sent,
-                late,
-            };
-            let frame = wire::frame(&Request { id, ask }, body)
-                .map_err(|e| CallFault::Gone(format!("cannot be asked: {e}")))?;
-            // A failure to write shows in how the process ended.
-            self.send(frame, &sent).await;
-            receiver
-                .await
-                .unwrap_or_else(|_| Err(CallFault::Gone(self.shared.end())))
-        };
-        match tokio::time::timeout(deadline, asking).await {
+        match tokio::time::timeout(deadline, self.asked(ask, body, deadline / 10 * 9)).await {
             Ok(Ok((Answer::Trouble(trouble), _))) => Err(CallFault::Trouble(trouble)),
             Ok(answered) => answered,
             Err(_) => Err(CallFault::Deadline),
         }
     }
 
-    async fn send(&self, frame: Zeroizing<Vec<u8>>, sent: &OnceLock<Instant>) {
-        let mut to = Arc::clone(&self.to).lock_owned().await;
-        sent.get_or_init(Instant::now);
-        if frame.len() <= SMALL {
-            let _shows_later = to.write_all(&frame);
-            return;
+    async fn asked(&self, ask: Ask, body: &[u8], late: Duration) -> Answered {
+        let begun = Instant::now();
+        let mut call = self.line(late).await?;
+        // Whoever asked is about to give up: what is sent now would only
+        // keep the module from those that come after.
+        if begun.elapsed() >= late {
+            return Err(CallFault::Deadline);
         }
-        let _shows_later = tokio::task::spawn_blocking(move || to.write_all(&frame)).await;
+        let Some(line) = &mut call.line else {
+            return Err(self.shared.gone().await);
+        };
+        let id = line.number();
+        let frame = wire::frame(&Request { id, ask }, body)
+            .map_err(|e| CallFault::Gone(format!("cannot be asked: {e}")))?;
+        call.sent = Some(Instant::now());
+        call.torn = true;
+        if line.write(&frame).await.is_err() {
+            return Err(self.shared.gone().await);
+        }
+        call.torn = false;
+        loop {
+            let alone = self.room.available_permits() + 1 == self.threads;
+            match line.read::<Reply>(&self.brisk, alone).await {
+                Ok(Some((reply, body))) if reply.id == id => {
+                    call.sent = None;
+                    return Ok((reply.answer, body));
+                }
+                // To one that was given up on before.
+                Ok(Some((reply, _))) if reply.id < id => {}
+                other => {
+                    call.torn = true;
+                    return Err(match other {
+                        Ok(None) | Err(WireFault::Io(_)) => self.shared.gone().await,
+                        Ok(Some(_)) => self.shared.broke(&WireFault::Malformed).await,
+                        Err(fault) => self.shared.broke(&fault).await,
+                    });
+                }
+            }
+        }
+    }
+
+    /// A line that nobody uses, opened where there is none.
+    async fn line(&self, late: Duration) -> Result<Call<'_>, CallFault> {
+        let Ok(room) = self.room.acquire().await else {
+            return Err(self.shared.gone().await);
+        };
+        if !self.is_alive() {
+            return Err(self.shared.gone().await);
+        }
+        let line = match self.idle().pop() {
+            Some(line) => line,
+            None => self
+                .open()
+                .map_err(|e| CallFault::Gone(format!("cannot be asked: {e}")))?,
+        };
+        Ok(Call {
+            child: self,
+            line: Some(line),
+            torn: false,
+            sent: None,
+            late,
+            _room: room,
+        })
+    }
+
+    fn open(&self) -> io::Result<Line> {
+        let (line, theirs) = Line::pair()?;
+        wire::hand_over(self.first.socket(), theirs.as_fd())?;
+        Ok(line)
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Line>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Child {
     fn drop(&mut self) {
-        let _already_closed = self.socket.shutdown(Shutdown::Write);
+        self.idle().clear();
+        let _already_closed = self.first.socket().shutdown(Shutdown::Write);
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         // Long enough to log out; a module that hangs is not waited for.
         if ended.recv_timeout(LAST_WORDS).is_err() {
@@ -213,72 +257,77 @@ impl std::fmt::Debug for Child {
     }
 }
 
-/// A request that waits. One that nobody waits for any more, because time ran
-/// out here or for whoever asked, kills the process if the module had it for
-/// that time.
-struct Asked<'a> {
-    shared: &'a Shared,
-    id: u64,
-    /// When it was sent.
-    sent: &'a OnceLock<Instant>,
+/// A call on a line of its own. One that nobody waits for any more, because
+/// time ran out here or for whoever asked, kills the process if the module had
+/// it for that time; otherwise its line is the last that is used again.
+struct Call<'a> {
+    child: &'a Child,
+    line: Option<Line>,
+    /// The line stopped in the middle of something.
+    torn: bool,
+    /// When it was sent, while it has no answer.
+    sent: Option<Instant>,
     late: Duration,
+    /// Given back after the line.
+    _room: SemaphorePermit<'a>,
 }
 
-impl Drop for Asked<'_> {
+impl Drop for Call<'_> {
     fn drop(&mut self) {
-        let unanswered = match &mut *self.shared.waiting() {
-            Waiting::Open(waiting) => waiting.remove(&self.id).is_some(),
-            Waiting::Ended(_) => false,
+        if self.sent.is_some_and(|sent| sent.elapsed() >= self.late) {
+            self.child.shared.kill();
+        }
+        let Some(line) = self.line.take().filter(|_| !self.torn) else {
+            return;
         };
-        let had = self.sent.get().map(Instant::elapsed);
-        if unanswered && had.is_some_and(|had| had >= self.late) {
-            self.shared.kill();
+        let mut idle = self.child.idle();
+        if self.sent.is_some() {
+            idle.insert(0, line);
+        } else {
+            idle.push(line);
         }
     }
 }
 
 impl Shared {
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn process(&self) -> MutexGuard<'_, Option<std::process::Child>> {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn kill(&self) {
         self.given_up.store(true, Ordering::Relaxed);
+        self.end_process();
+    }
+
+    fn end_process(&self) {
         if let Some(process) = &mut *self.process() {
             let _already_gone = process.kill();
         }
     }
 
-    /// How it ended.
-    fn end(&self) -> String {
-        match &*self.waiting() {
-            Waiting::Ended(how) => how.clone(),
-            Waiting::Open(_) => "broke off".to_owned(),
+    /// It closed a line: waits until it has ended, and ends it where it does not.
+    async fn gone(&self) -> CallFault {
+        let mut end = self.end.subscribe();
+        let waited = end.wait_for(Option::is_some);
+        if tokio::time::timeout(LAST_WORDS, waited).await.is_err() {
+            self.end_process();
         }
+        let over = end.wait_for(Option::is_some).await;
+        let how = over.ok().and_then(|how| how.clone());
+        CallFault::Gone(how.unwrap_or_else(|| "broke off".to_owned()))
     }
 
-    fn answer(&self, reply: Reply, body: Secret) {
-        let sender = match &mut *self.waiting() {
-            Waiting::Open(waiting) => waiting.remove(&reply.id),
-            Waiting::Ended(_) => None,
-        };
-        // Nobody waits for what was given up on.
-        if let Some(sender) = sender {
-            let _given_up = sender.send(Ok((reply.answer, body)));
+    /// It sent what is no answer, and is not asked again.
+    async fn broke(&self, fault: &WireFault) -> CallFault {
+        if !matches!(fault, WireFault::Io(_)) {
+            let _said_before = self.broke.set(format!("sent what is no answer: {fault}"));
+            self.end_process();
         }
+        self.gone().await
     }
 
-    fn ended(&self, how: &str) {
-        let before = std::mem::replace(&mut *self.waiting(), Waiting::Ended(how.to_owned()));
-        if let Waiting::Open(waiting) = before {
-            for sender in waiting.into_values() {
-                let _given_up = sender.send(Err(CallFault::Gone(how.to_owned())));
-            }
-        }
+    fn ended(&self, how: String) {
+        self.end.send_replace(Some(how));
     }
 }
 
@@ -288,7 +337,6 @@ fn command(place: &Place, theirs: UnixStream) -> Command {
         .args(&place.helper_arguments)
         .arg(SUBCOMMAND)
         .arg(&place.path)
-        .arg(place.threads.to_string())
         .env_clear()
         .envs(place.environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::from(OwnedFd::from(theirs)))
@@ -300,60 +348,34 @@ fn command(place: &Place, theirs: UnixStream) -> Command {
     command
 }
 
-fn supervise(mut command: Command, from: UnixStream, shared: &Shared) {
-    match command.spawn() {
-        Ok(process) => *shared.process() = Some(process),
+fn supervise(mut command: Command, shared: &Shared) {
+    let pid = match command.spawn() {
+        Ok(process) => {
+            let pid = Pid::from_child(&process);
+            *shared.process() = Some(process);
+            pid
+        }
         Err(e) => {
-            shared.ended(&format!("cannot be started: {e}"));
+            shared.ended(format!("cannot be started: {e}"));
             return;
         }
-    }
+    };
     // Its end of the socket is the process's alone from here on.
     drop(command);
-    let mut from = BufReader::new(from);
-    let broke = loop {
-        match wire::read::<Reply>(&mut from, limits::MODULE_REPLY) {
-            Ok(Some((reply, body))) => shared.answer(reply, body),
-            Ok(None) => break None,
-            Err(wire::WireFault::Io(_)) => break None,
-            Err(fault) => break Some(format!("sent what is no answer: {fault}")),
-        }
-    };
-    if broke.is_some() {
-        shared.kill();
-    }
-    let status = wait(shared);
-    let how = match (broke, status) {
-        (Some(broke), _) => broke,
+    // Without reaping it: until then its number is nobody else's, and it can
+    // be killed by it.
+    let left = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    while matches!(waitid(WaitId::Pid(pid), left), Err(Errno::INTR)) {}
+    let status = shared.process().as_mut().and_then(|p| p.wait().ok());
+    let how = match (shared.broke.get(), status) {
+        (Some(broke), _) => broke.clone(),
         _ if shared.given_up.load(Ordering::Relaxed) => {
             "was killed, because it did not answer in time".to_owned()
         }
         (None, Some(status)) => told(status),
         (None, None) => "broke off".to_owned(),
     };
-    shared.ended(&how);
-}
-
-/// Waits until the process has ended, and kills it where it does not.
-fn wait(shared: &Shared) -> Option<ExitStatus> {
-    let begun = Instant::now();
-    let mut pause = Duration::from_micros(100);
-    loop {
-        {
-            let mut process = shared.process();
-            let process = process.as_mut()?;
-            match process.try_wait() {
-                Ok(Some(status)) => return Some(status),
-                Ok(None) if begun.elapsed() < LAST_WORDS => {}
-                _ => {
-                    let _already_gone = process.kill();
-                    return process.wait().ok();
-                }
-            }
-        }
-        thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(20));
-    }
+    shared.ended(how);
 }
 
 fn told(status: ExitStatus) -> String {

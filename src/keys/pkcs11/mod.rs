@@ -1,8 +1,8 @@
 //! Keys in HSMs and smart cards, through their vendor's PKCS #11 module.
 //!
 //! A module is somebody else's native code, so it never runs in this process:
-//! obreia starts itself once per module (`host`), and the two talk over a
-//! socket (`wire`). A module that crashes, hangs or lies takes its process
+//! obreia starts itself once per module (`host`), and the two talk over
+//! sockets (`wire`), a line for each call (`line`). A module that crashes, hangs or lies takes its process
 //! with it and nothing else; the next use starts another.
 
 mod child;
@@ -11,6 +11,7 @@ mod describe;
 mod fault;
 mod host;
 mod known;
+mod line;
 mod module;
 mod open;
 mod pin;

@@ -34,7 +34,7 @@ fn the_helper_holds_a_module_and_nothing_else_does() {
     for arguments in [&["obreia"][..], &["obreia", "verify", SUBCOMMAND]] {
         assert!(super::host(arguments.iter().map(OsString::from)).is_none());
     }
-    let incomplete = ["obreia", SUBCOMMAND, "/m.so"];
+    let incomplete = ["obreia", SUBCOMMAND];
     assert!(super::host(incomplete.iter().map(OsString::from)).is_some());
 }
 

@@ -1,9 +1,22 @@
-//! What obreia and the process that holds a module say to each other, over
-//! one socket: a length, the length of a JSON head, the head, and a body of
-//! bytes (a PIN, a digest, a signature) that is wiped when it was used.
+//! What obreia and the process that holds a module say to each other: a
+//! length, the length of a JSON head, the head, and a body of bytes (a PIN, a
+//! digest, a signature) that is wiped when it was used.
+//!
+//! The process begins with one socket, its standard input. On it it says
+//! whether its module is there, and then gets the ends of others, one for each
+//! call that may run beside those that run already. The end of the first is
+//! the end of its work.
 
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::BorrowedFd;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -13,9 +26,12 @@ use crate::secret::Secret;
 /// The argument by which the binary knows that it is to hold a module.
 pub(super) const SUBCOMMAND: &str = "__pkcs11-module";
 
+/// How long either end looks for the other's next words before it sleeps.
+pub(super) const BRISK: Duration = Duration::from_micros(200);
+
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Request {
-    /// From 1; the reply has the same.
+    /// From 1, on each socket; the reply has the same.
     pub(super) id: u64,
     pub(super) ask: Ask,
 }
@@ -232,6 +248,32 @@ pub(super) fn read<T: DeserializeOwned>(
     }
     let mut bytes = Zeroizing::new(vec![0; whole]);
     from.read_exact(&mut bytes)?;
+    parts(&bytes).map(Some)
+}
+
+/// Takes the next frame of at most `limit` bytes off what was read; `None`
+/// where it is not all there.
+pub(super) fn take<T: DeserializeOwned>(
+    got: &mut Vec<u8>,
+    limit: usize,
+) -> Result<Option<(T, Secret)>, WireFault> {
+    let Some((length, rest)) = got.split_first_chunk() else {
+        return Ok(None);
+    };
+    let whole = u32::from_be_bytes(*length) as usize;
+    if whole > limit {
+        return Err(WireFault::TooLarge(whole, limit));
+    }
+    let Some(bytes) = rest.get(..whole) else {
+        return Ok(None);
+    };
+    let parts = parts(bytes)?;
+    got.drain(..length.len() + whole);
+    Ok(Some(parts))
+}
+
+/// Head and body of a frame.
+fn parts<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, Secret), WireFault> {
     let (head_length, rest) = bytes.split_at_checked(4).ok_or(WireFault::Malformed)?;
     let head_length = head_length
         .iter()
@@ -240,7 +282,7 @@ pub(super) fn read<T: DeserializeOwned>(
         .split_at_checked(head_length)
         .ok_or(WireFault::Malformed)?;
     let head = serde_json::from_slice(head).map_err(|_| WireFault::Malformed)?;
-    Ok(Some((head, Secret::new(body.to_vec()))))
+    Ok((head, Secret::new(body.to_vec())))
 }
 
 fn length(from: &mut impl Read) -> Result<Option<usize>, WireFault> {
@@ -256,6 +298,41 @@ fn length(from: &mut impl Read) -> Result<Option<usize>, WireFault> {
         }
     }
     Ok(Some(u32::from_be_bytes(bytes) as usize))
+}
+
+/// Hands the end of another socket over. A byte goes with it, since nothing
+/// goes alone.
+pub(super) fn hand_over(first: &UnixStream, end: BorrowedFd<'_>) -> io::Result<()> {
+    let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut room);
+    let ends = [end];
+    ancillary.push(SendAncillaryMessage::ScmRights(&ends));
+    let byte = [IoSlice::new(&[0])];
+    sendmsg(first, &byte, &mut ancillary, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+/// Waits for the end of another socket; `None` where the other side is done.
+pub(super) fn handed_over(first: &UnixStream) -> io::Result<Option<UnixStream>> {
+    loop {
+        let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut room);
+        let mut byte = [0];
+        let mut bytes = [IoSliceMut::new(&mut byte)];
+        match recvmsg(first, &mut bytes, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
+            Ok(got) if got.bytes == 0 => return Ok(None),
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => continue,
+            Err(e) => return Err(e.into()),
+        }
+        for message in ancillary.drain() {
+            if let RecvAncillaryMessage::ScmRights(mut ends) = message
+                && let Some(end) = ends.next()
+            {
+                return Ok(Some(end.into()));
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -284,6 +361,28 @@ mod tests {
         let (_, body) = read::<Request>(&mut from, 1_000).unwrap().unwrap();
         assert!(body.is_empty());
         assert!(read::<Request>(&mut from, 1_000).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_comes_in_pieces_is_taken_when_it_is_whole() {
+        let whole = frame(&request(), b"1234").unwrap().to_vec();
+        let mut got = Vec::new();
+        for byte in &whole {
+            assert!(take::<Request>(&mut got, 1_000).unwrap().is_none());
+            got.push(*byte);
+        }
+        got.extend_from_slice(&whole[..5]);
+        let (head, body) = take::<Request>(&mut got, 1_000).unwrap().unwrap();
+        assert_eq!((head.id, body.expose()), (7, &b"1234"[..]));
+        assert_eq!(got, whole[..5]);
+        assert!(take::<Request>(&mut got, 1_000).unwrap().is_none());
+        for (bad, limit) in [
+            (&[0xff; 4][..], 1_000),
+            (&[0, 0, 0, 0], 1_000),
+            (&whole, 10),
+        ] {
+            assert!(take::<Request>(&mut bad.to_vec(), limit).is_err());
+        }
     }
 
     #[test]

@@ -1,8 +1,7 @@
 //! The other side: this process is the one that holds the module.
 //!
-//! Its threads take turns at the socket. Whoever reads a request lets the
-//! next one read before the module is called, so that as many calls run at
-//! once as there are threads, and a single caller wakes a single thread.
+//! Each line has a thread of its own, with sessions of its own: as many calls
+//! run at once as there are lines in use, and one caller wakes one thread.
 
 mod create;
 mod find;
@@ -12,14 +11,18 @@ mod trouble;
 
 use std::ffi::OsString;
 use std::fs::File;
+use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
 use rustix::process::{Signal, set_parent_process_death_signal};
+use rustix::thread::sched_yield;
 
 use self::held::{Held, Sessions};
 use super::wire::{self, Answer, Ask, Reply, Request, SUBCOMMAND, Trouble};
@@ -33,14 +36,12 @@ pub fn host(mut arguments: impl Iterator<Item = OsString>) -> Option<ExitCode> {
     if arguments.next()? != SUBCOMMAND {
         return None;
     }
-    let module = arguments.next();
-    let threads = arguments.next().and_then(|n| n.to_str()?.parse().ok());
-    Some(match (module, threads) {
-        (Some(module), Some(threads)) => match serve(Path::new(&module), threads) {
+    Some(match arguments.next() {
+        Some(module) => match serve(Path::new(&module)) {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::FAILURE,
         },
-        _ => ExitCode::from(2),
+        None => ExitCode::from(2),
     })
 }
 
@@ -53,7 +54,7 @@ impl From<std::io::Error> for Alone {
     }
 }
 
-fn serve(module: &Path, threads: usize) -> Result<(), Alone> {
+fn serve(module: &Path) -> Result<(), Alone> {
     super::super::harden::no_dumps();
     // Should the module hang when obreia is gone.
     let _best_effort = set_parent_process_death_signal(Some(Signal::KILL));
@@ -64,97 +65,83 @@ fn serve(module: &Path, threads: usize) -> Result<(), Alone> {
     // A module that reads its standard input must not read requests.
     rustix::stdio::dup2_stdin(File::open("/dev/null")?).map_err(std::io::Error::from)?;
 
-    let mut output = socket.try_clone()?;
     let held = match Held::load(module) {
         Ok(held) => held,
         Err(trouble) => {
-            let _nobody_listens = say(&mut output, 0, Answer::Trouble(trouble), &[]);
+            let _nobody_listens = say(&socket, 0, Answer::Trouble(trouble), &[]);
             return Err(Alone);
         }
     };
-    let ready = Answer::Ready(held.library());
-    let threads = if held.is_serial() { 1 } else { threads };
-    say(&mut output, 0, ready, &[]).map_err(|_| Alone)?;
     let host = Arc::new(Host {
+        turn: held.is_serial().then(Mutex::default),
         held,
-        input: Mutex::new(socket),
-        output: Mutex::new(output),
-        threads,
-        reading: AtomicUsize::new(0),
-        workers: Mutex::default(),
     });
-    host.work();
+    say(&socket, 0, Answer::Ready(host.held.library()), &[]).map_err(|_| Alone)?;
+    let mut workers = Vec::new();
+    while let Some(line) = wire::handed_over(&socket)? {
+        workers.retain(|worker: &JoinHandle<()>| !worker.is_finished());
+        let host = Arc::clone(&host);
+        workers.push(thread::Builder::new().spawn(move || host.work(&line))?);
+    }
     // Nobody asks any more; what was asked is still answered.
-    while let Some(worker) = host.next_worker() {
+    for worker in workers {
         let _panicked = worker.join();
     }
     host.held.end();
     Ok(())
 }
 
-fn say(to: &mut UnixStream, id: u64, answer: Answer, body: &[u8]) -> Result<(), wire::WireFault> {
-    wire::write(to, &Reply { id, answer }, body)
+fn say(mut to: &UnixStream, id: u64, answer: Answer, body: &[u8]) -> Result<(), wire::WireFault> {
+    wire::write(&mut to, &Reply { id, answer }, body)
+}
+
+/// A line that is looked at for a moment before its thread sleeps on it.
+struct Eager<'a> {
+    line: &'a UnixStream,
+    until: Instant,
+}
+
+impl Read for Eager<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        while Instant::now() < self.until {
+            match recv(self.line, &mut *into, RecvFlags::DONTWAIT) {
+                Ok((read, _)) => return Ok(read),
+                Err(Errno::AGAIN | Errno::INTR) => sched_yield(),
+                Err(e) => return Err(e.into()),
+            }
+        }
+        self.line.read(into)
+    }
 }
 
 struct Host {
     held: Held,
-    input: Mutex<UnixStream>,
-    output: Mutex<UnixStream>,
-    threads: usize,
-    /// How many threads read, or wait to.
-    reading: AtomicUsize,
-    workers: Mutex<Vec<JoinHandle<()>>>,
+    /// Of a module that takes one call at a time.
+    turn: Option<Mutex<()>>,
 }
 
 impl Host {
-    /// Answers until nobody asks any more.
-    fn work(self: &Arc<Self>) {
+    /// Answers what is asked on a line until nobody asks there any more.
+    fn work(&self, line: &UnixStream) {
         let mut sessions = Sessions::default();
-        while let Some((request, body)) = self.next() {
-            self.relieve();
-            let (answer, bytes) = match self.answer(&mut sessions, request.ask, &body) {
-                Ok(done) => done,
-                Err(trouble) => (Answer::Trouble(trouble), Vec::new()),
+        let mut until = Instant::now();
+        // Broken requests are not answered: obreia sends none.
+        while let Ok(Some((request, body))) =
+            wire::read::<Request>(&mut Eager { line, until }, limits::MODULE_REQUEST)
+        {
+            let answered = {
+                let turn = self.turn.as_ref();
+                let _turn = turn.map(|turn| turn.lock().unwrap_or_else(PoisonError::into_inner));
+                self.answer(&mut sessions, request.ask, &body)
             };
+            let (answer, bytes) =
+                answered.unwrap_or_else(|trouble| (Answer::Trouble(trouble), Vec::new()));
             drop(body);
-            let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-            if say(&mut output, request.id, answer, &bytes).is_err() {
+            if say(line, request.id, answer, &bytes).is_err() {
                 break;
             }
+            until = Instant::now() + wire::BRISK;
         }
-    }
-
-    fn next(&self) -> Option<(Request, Secret)> {
-        self.reading.fetch_add(1, Ordering::SeqCst);
-        let request = {
-            let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
-            wire::read(&mut *input, limits::MODULE_REQUEST)
-        };
-        self.reading.fetch_sub(1, Ordering::SeqCst);
-        // Broken requests are not answered: obreia sends none.
-        request.ok().flatten()
-    }
-
-    /// Sees to it that somebody reads while this thread is busy.
-    fn relieve(self: &Arc<Self>) {
-        if self.reading.load(Ordering::SeqCst) > 0 {
-            return;
-        }
-        let mut workers = self.workers();
-        if workers.len() + 1 < self.threads {
-            let host = Arc::clone(self);
-            // Without another thread, one call after the other is made.
-            let started = thread::Builder::new().spawn(move || host.work());
-            workers.extend(started);
-        }
-    }
-
-    fn workers(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
-        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn next_worker(&self) -> Option<JoinHandle<()>> {
-        self.workers().pop()
     }
 
     fn answer(
