@@ -1,9 +1,11 @@
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use super::descriptor::Descriptor;
-use super::document::Manifest;
+use super::descriptor::{Annotations, Descriptor};
+use super::document::{Document, Manifest};
 use super::error::OciError;
 use super::media_type;
 use super::referrer::fallback_tag;
@@ -113,24 +115,69 @@ pub struct LegacyList {
     pub config_bytes: Vec<u8>,
 }
 
-/// Adds a layer to what is there, manifest and configuration, or begins anew.
+/// How what lies under such a tag in one place stands to what lies under it in
+/// another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LegacyStanding {
+    /// It is no more than the other has.
+    Less,
+    /// It is all that the other has.
+    Holds,
+    /// It lacks these layers, and has others: both are kept by adding them.
+    Lacks(Vec<Descriptor>),
+    /// The two cannot be one list: one of them is none, or holds no signatures.
+    Apart,
+}
+
+impl LegacyStanding {
+    /// Compares what is `there` with what is to be put in its place. A signature
+    /// stands in its layer's annotations: two of one payload are told apart by
+    /// them alone.
+    pub fn of(kind: Legacy, there: &Document, new: &Document) -> Self {
+        let (Document::Manifest(there), Document::Manifest(new)) = (there, new) else {
+            return Self::Apart;
+        };
+        let layers = |manifest: &'_ Manifest| -> BTreeSet<(Digest, Annotations)> {
+            let layers = manifest.layers.iter();
+            layers.map(|l| (l.digest, l.annotations.clone())).collect()
+        };
+        let (known, added) = (layers(there), layers(new));
+        if known.is_superset(&added) {
+            return Self::Holds;
+        }
+        if known.is_subset(&added) {
+            return Self::Less;
+        }
+        // Readers know one SBOM under a tag.
+        if kind == Legacy::Sbom || there.config.media_type != new.config.media_type {
+            return Self::Apart;
+        }
+        let lacks = |layer: &&Descriptor| {
+            let layer = (layer.digest, layer.annotations.clone());
+            !known.contains(&layer)
+        };
+        Self::Lacks(new.layers.iter().filter(lacks).cloned().collect())
+    }
+}
+
+/// Adds layers to what is there, manifest and configuration, or begins anew.
 /// What others put there stays as it is.
 ///
 /// # Errors
 /// `TooMany` and `TooLarge` where a reader would refuse what comes out.
 pub fn append_legacy(
     there: Option<(&Manifest, &[u8])>,
-    layer: Descriptor,
+    new: &[Descriptor],
 ) -> Result<LegacyList, OciError> {
     let mut layers = there.map_or_else(Vec::new, |(manifest, _)| manifest.layers.clone());
-    layers.push(layer.clone());
+    layers.extend_from_slice(new);
     if layers.len() > limits::INDEX_ENTRIES {
         return Err(OciError::TooMany {
             field: "layers",
             found: layers.len(),
         });
     }
-    let known = there.and_then(|(_, config)| with_layer(config, &layer));
+    let known = there.and_then(|(_, config)| with_layers(config, new));
     let config_bytes = known.unwrap_or_else(|| config_of(&layers));
     let mut manifest = match there {
         Some((manifest, _)) => manifest.clone(),
@@ -141,7 +188,7 @@ pub fn append_legacy(
             config: Descriptor::of(media_type::CONFIG, b""),
             layers: Vec::new(),
             subject: None,
-            annotations: super::Annotations::new(),
+            annotations: Annotations::new(),
         },
     };
     let config = Descriptor::of(manifest.config.media_type.clone(), &config_bytes);
@@ -163,13 +210,15 @@ pub fn append_legacy(
     })
 }
 
-/// A configuration that counts one layer more; `None` where it is none that does.
-fn with_layer(config: &[u8], layer: &Descriptor) -> Option<Vec<u8>> {
+/// A configuration that counts these layers too; `None` where it is none that
+/// counts any.
+fn with_layers(config: &[u8], new: &[Descriptor]) -> Option<Vec<u8>> {
     let mut tree = canon::parse(config, limits::MANIFEST).ok()?;
     let digests = tree.pointer_mut("/rootfs/diff_ids")?.as_array_mut()?;
-    digests.push(layer.digest.to_string().into());
+    digests.extend(new.iter().map(|layer| layer.digest.to_string().into()));
     let history = tree.as_object_mut()?.entry("history").or_insert(json!([]));
-    history.as_array_mut()?.push(json!({"created": NEVER}));
+    let history = history.as_array_mut()?;
+    history.extend(new.iter().map(|_| json!({"created": NEVER})));
     Some(tree.to_string().into_bytes())
 }
 

@@ -21,6 +21,6 @@ pub use artifact::{
 pub use descriptor::{Annotations, Descriptor, Platform};
 pub use document::{Document, Index, Manifest, platform};
 pub use error::OciError;
-pub use legacy::{Legacy, LegacyList, LegacyPiece, append_legacy};
+pub use legacy::{Legacy, LegacyList, LegacyPiece, LegacyStanding, append_legacy};
 pub use referrer::{Referrer, cosign_sign_statement, fallback_tag, referrer};
 pub use simple_signing::{SimpleSigning, SimpleSigningError};

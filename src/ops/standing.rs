@@ -1,17 +1,16 @@
-//! Cosign's older tags at a place that something is copied to: each is a list
-//! of signatures that others add to, and none of theirs may go.
+//! Cosign's older tags in a registry that something is copied to: each is a
+//! list of signatures that others add to, and none of theirs may go.
 
-use std::collections::BTreeSet;
-
+use super::store_failure::APART;
 use super::{Exit, Failure};
-use crate::digest::Digest;
-use crate::oci::{Annotations, Document};
+use crate::limits;
+use crate::oci::{Document, LegacyList, LegacyStanding, append_legacy};
 use crate::reference::Select;
 use crate::source::layout::Node;
 use crate::source::registry::{RegistryFault, Repository};
 
 /// What is under the tag where something is copied to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) enum Standing {
     /// Nothing, or less than what is copied.
     Absent,
@@ -19,6 +18,8 @@ pub(super) enum Standing {
     Same,
     /// All that is copied, and more.
     Holds,
+    /// Other signatures: this holds those and what is copied.
+    Both(Box<LegacyList>),
 }
 
 /// Looks at the tag of an older manifest, before it is written.
@@ -37,30 +38,20 @@ pub(super) async fn standing(to: &Repository, copied: &Node) -> Result<Standing,
     if there.descriptor.digest == copied.descriptor.digest {
         return Ok(Standing::Same);
     }
-    let found = (layers(&there.document), layers(&copied.document));
-    if let (Some(theirs), Some(ours)) = found {
-        if theirs.is_superset(&ours) {
-            return Ok(Standing::Holds);
+    let lacking = match LegacyStanding::of(*what, &there.document, &copied.document) {
+        LegacyStanding::Less => return Ok(Standing::Absent),
+        LegacyStanding::Holds => return Ok(Standing::Holds),
+        LegacyStanding::Lacks(lacking) => lacking,
+        LegacyStanding::Apart => {
+            let what = what.as_str();
+            let said = format!("{to}:{tag} holds another {what}, which would be lost");
+            return Err(Failure::new(Exit::Usage, said).hint(APART));
         }
-        if theirs.is_subset(&ours) {
-            return Ok(Standing::Absent);
-        }
-    }
-    Err(Failure::new(
-        Exit::Usage,
-        format!("{to}:{tag} holds another {}, which would be lost", what.as_str()),
-    )
-    .hint("each place has signatures that the other has not; remove one of the two tags, or sign again as bundles"))
-}
-
-/// A signature stands in its layer's annotations: two of one payload are told
-/// apart by them alone.
-fn layers(document: &Document) -> Option<BTreeSet<(Digest, Annotations)>> {
-    match document {
-        Document::Manifest(manifest) => {
-            let layers = manifest.layers.iter();
-            Some(layers.map(|l| (l.digest, l.annotations.clone())).collect())
-        }
-        Document::Index(_) => None,
-    }
+    };
+    let Document::Manifest(manifest) = &there.document else {
+        unreachable!("only manifests lack layers");
+    };
+    let config = to.read_blob(&manifest.config, limits::MANIFEST).await?;
+    let both = append_legacy(Some((manifest, &config)), &lacking)?;
+    Ok(Standing::Both(Box::new(both)))
 }

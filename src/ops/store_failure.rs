@@ -7,6 +7,10 @@ use crate::attestations::StoreError;
 use crate::oci::{FilesError, OciError};
 use crate::source::layout::LayoutError;
 
+/// What to do where two lists of signatures cannot become one.
+pub(super) const APART: &str =
+    "each place has what the other has not: remove one of the two tags, or copy to a new place";
+
 impl From<LayoutError> for Failure {
     fn from(error: LayoutError) -> Self {
         use LayoutError as E;
@@ -28,6 +32,7 @@ impl From<LayoutError> for Failure {
             E::Ambiguous { .. } => "add :TAG or @sha256:… to the layout's name",
             E::NoTag { .. } | E::Empty(_) => "obreia push and obreia copy put artifacts there",
             E::TagTwice { .. } => "name it by digest",
+            E::WouldBeLost { .. } => APART,
             E::Locked { .. } => "wait for the other process, or end it",
             E::Io { error, .. } if error.kind() == io::ErrorKind::StorageFull => {
                 "free some space; nothing was left half written"

@@ -255,8 +255,7 @@ impl Store {
     async fn list(&self, closure: &Node, from: &Self) -> Result<BTreeSet<Digest>, Failure> {
         let repository = match self {
             Self::Layout(layout) => {
-                layout.list_closure(closure)?;
-                return Ok(BTreeSet::new());
+                return Ok(layout.list_closure(closure)?);
             }
             Self::Registry(repository) => repository,
         };
@@ -265,15 +264,16 @@ impl Store {
         // Cosign's marks of what it saved are no tags.
         let older = |node: &&&Node| node.legacy.as_ref().is_some_and(|(tag, _)| is_tag(tag));
         let mut held = BTreeSet::new();
-        let mut put = Vec::new();
+        let (mut put, mut both) = (Vec::new(), Vec::new());
         // All are looked at before the first is written.
         for older in nodes.iter().filter(older) {
             match standing(repository, older).await? {
                 Standing::Absent => put.push(*older),
                 Standing::Same => {}
-                Standing::Holds => {
-                    held.insert(older.descriptor.digest);
-                    held.extend(older.blobs.iter().map(|blob| blob.descriptor.digest));
+                Standing::Holds => held.extend(older.without_layers()),
+                Standing::Both(list) => {
+                    held.extend(older.without_layers());
+                    both.push((older, list));
                 }
             }
         }
@@ -282,6 +282,17 @@ impl Store {
             let about: Vec<Descriptor> = about.map(listed).collect();
             if !about.is_empty() {
                 repository.list_missing(&node.descriptor, &about).await?;
+            }
+        }
+        for (older, list) in both {
+            if let Some((tag, _)) = &older.legacy {
+                let config = Source::Bytes(&list.config_bytes);
+                let sent = repository.put_blob(&list.config, config, None).await;
+                sent.map_err(unsent)?;
+                let at = &list.descriptor;
+                repository
+                    .put_manifest(Some(tag), at, &list.manifest)
+                    .await?;
             }
         }
         for older in put {

@@ -1,6 +1,6 @@
 //! Everything that belongs to an image: what it is made of, and what is about it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::walk::{Walk, WalkError, Want};
 use super::{Layout, LayoutError, Resolved};
@@ -124,32 +124,45 @@ impl Layout {
 impl Node {
     /// Every blob once, each before whatever names it: the order to copy in.
     pub fn pieces(&self) -> Vec<Piece> {
+        let mut nodes = Vec::new();
+        self.each(&mut |node| nodes.push(node));
+        let by_digest: BTreeMap<Digest, &Self> = nodes
+            .iter()
+            .map(|node| (node.descriptor.digest, *node))
+            .collect();
+        let (mut begun, mut seen) = (BTreeSet::new(), BTreeSet::new());
         let mut found = Vec::new();
-        self.collect(&mut BTreeSet::new(), &mut found);
-        found
-    }
-
-    fn collect(&self, seen: &mut BTreeSet<Digest>, found: &mut Vec<Piece>) {
-        for child in &self.children {
-            child.collect(seen, found);
-        }
-        for piece in &self.blobs {
-            if seen.insert(piece.descriptor.digest) {
-                found.push(piece.clone());
+        // What an index lists may hang somewhere else in the tree.
+        nodes.reverse();
+        while let Some(node) = nodes.pop() {
+            if begun.insert(node.descriptor.digest) {
+                nodes.push(node);
+                nodes.extend(node.listed().filter_map(|child| by_digest.get(child)));
+                continue;
             }
-        }
-        if seen.insert(self.descriptor.digest) {
-            found.push(Piece {
-                role: match self.document {
+            let own = Piece {
+                role: match node.document {
                     Document::Index(_) => Role::Index,
                     Document::Manifest(_) => Role::Manifest,
                 },
-                descriptor: self.descriptor.clone(),
-            });
+                descriptor: node.descriptor.clone(),
+            };
+            for piece in node.blobs.iter().chain([&own]) {
+                if seen.insert(piece.descriptor.digest) {
+                    found.push(piece.clone());
+                }
+            }
         }
-        for referrer in &self.referrers {
-            referrer.collect(seen, found);
-        }
+        found
+    }
+
+    /// What an index lists, the last first.
+    fn listed(&self) -> impl Iterator<Item = &Digest> {
+        let entries = match &self.document {
+            Document::Index(index) => index.manifests.as_slice(),
+            Document::Manifest(_) => &[],
+        };
+        entries.iter().rev().map(|entry| &entry.digest)
     }
 
     /// This node and all below and about it.

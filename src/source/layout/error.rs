@@ -132,6 +132,17 @@ pub enum LayoutError {
         /// The limit.
         limit: usize,
     },
+    /// Something lies under one of cosign's tags that cannot be kept beside what
+    /// is to lie there.
+    #[error("{}:{tag} holds another {what}, which would be lost", dir.display())]
+    WouldBeLost {
+        /// The layout.
+        dir: PathBuf,
+        /// The tag.
+        tag: String,
+        /// What lies there.
+        what: &'static str,
+    },
     /// Another process holds the layout's lock.
     #[error("{} is being written by another process for more than {seconds} s", dir.display())]
     Locked {

@@ -12,6 +12,7 @@ mod closure;
 mod error;
 mod graph;
 mod index;
+mod older;
 mod open;
 #[cfg(test)]
 mod tests;

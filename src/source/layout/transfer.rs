@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use super::index::set_tag;
 use super::{Layout, LayoutError, Node, Piece};
 use crate::digest::Digest;
 use crate::oci::{Descriptor, media_type};
@@ -52,23 +51,26 @@ impl Layout {
             }
             moved.push(Moved { piece, present });
         }
-        self.list_closure(closure)?;
-        self.holds(closure)?;
+        let held = self.list_closure(closure)?;
+        self.holds(closure, &held)?;
         Ok(moved)
     }
 
     /// Lists a closure whose blobs are here: its root, what is about it, and
-    /// cosign's older tags; and no other tag.
+    /// cosign's older tags, to which it adds; and no other tag. Gives those of
+    /// its pieces in whose place something else is found that holds all that
+    /// they hold.
     ///
     /// # Errors
-    /// As [`Layout::update`].
-    pub fn list_closure(&self, closure: &Node) -> Result<(), LayoutError> {
+    /// As [`Layout::update`]; `WouldBeLost` where an older tag holds what cannot
+    /// be kept beside what is copied.
+    pub fn list_closure(&self, closure: &Node) -> Result<BTreeSet<Digest>, LayoutError> {
         self.update(|index| {
             let root = &closure.descriptor.digest;
             if index.manifests.iter().all(|d| d.digest != *root) {
                 index.manifests.push(untagged(&closure.descriptor));
             }
-            let mut result = Ok(());
+            let (mut result, mut held) = (Ok(()), BTreeSet::new());
             closure.each(&mut |node| {
                 let about: Vec<Descriptor> = node
                     .referrers
@@ -81,24 +83,26 @@ impl Layout {
                 }
                 for referrer in &node.referrers {
                     // cosign's marks of what it saved are no tags.
-                    if let Some((tag, _)) = &referrer.legacy
+                    if let Some((tag, what)) = &referrer.legacy
                         && is_tag(tag)
+                        && result.is_ok()
                     {
-                        set_tag(index, tag, &untagged(&referrer.descriptor));
+                        result = self.list_older(index, (tag, *what), referrer, &mut held);
                     }
                 }
             });
-            result
+            result.map(|()| held)
         })
     }
 
     /// Compares a closure with what is here, digest by digest: everything that
-    /// belonged to the root there belongs to it here.
+    /// belonged to the root there belongs to it here, but for what is `held` by
+    /// something else.
     ///
     /// # Errors
     /// `BlobMissing` for the first that is not found from the root, `BlobSize`
     /// where a blob is not as long as it was.
-    pub fn holds(&self, closure: &Node) -> Result<(), LayoutError> {
+    pub fn holds(&self, closure: &Node, held: &BTreeSet<Digest>) -> Result<(), LayoutError> {
         let root = self.resolve(&Select::Digest(closure.descriptor.digest))?;
         let here: BTreeSet<Digest> = self
             .closure(&root)?
@@ -117,7 +121,7 @@ impl Layout {
                         found: size,
                     });
                 }
-                Some(_) if here.contains(&blob.digest) => {}
+                Some(_) if here.contains(&blob.digest) || held.contains(&blob.digest) => {}
                 _ => {
                     return Err(LayoutError::BlobMissing {
                         dir: self.dir().to_owned(),
@@ -130,7 +134,7 @@ impl Layout {
     }
 }
 
-fn untagged(descriptor: &Descriptor) -> Descriptor {
+pub(super) fn untagged(descriptor: &Descriptor) -> Descriptor {
     let mut entry = descriptor.clone();
     entry.annotations.remove(media_type::REF_NAME);
     entry

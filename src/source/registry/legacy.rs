@@ -70,7 +70,7 @@ impl Repository {
                 None => None,
             };
             let before = manifest.zip(config.as_deref());
-            let list = append_legacy(before, piece.layer.clone())
+            let list = append_legacy(before, std::slice::from_ref(&piece.layer))
                 .map_err(|error| self.too_full(&tag, &error))?;
             for (blob, bytes) in [
                 (&piece.layer, &piece.bytes),

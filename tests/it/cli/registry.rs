@@ -11,7 +11,6 @@ use crate::harness::{Output, Scratch};
 use crate::registry::fake::{Fake, Kind};
 use crate::registry::{put_image, repository, wait};
 use obreia::oci::{Descriptor, media_type};
-use obreia::source::registry::Source;
 
 fn without_list() -> Fake {
     Fake::new(Kind {
@@ -386,67 +385,6 @@ fn a_copy_without_the_signature_that_could_not_be_read_is_none() {
         assert_eq!(to.tag("test/app", "v1"), None, "{out}");
         copy(&scratch, &name, &at(&to, ":v1")).ok();
         allowed(&check(&scratch, &at(&to, ":v1"), &[]));
-    }
-}
-
-/// An older manifest of cosign's with these signatures, under an image's tag.
-fn put_older(fake: &Fake, image: &str, signatures: &[&str]) -> String {
-    let payload = b"{}";
-    let layers: Vec<Value> = signatures
-        .iter()
-        .map(|one| {
-            let mut layer =
-                Descriptor::of("application/vnd.dev.cosign.simplesigning.v1+json", payload);
-            let name = "dev.cosignproject.cosign/signature";
-            layer.annotations.insert(name.into(), (*one).into());
-            serde_json::to_value(layer).unwrap()
-        })
-        .collect();
-    let config = Descriptor::of(media_type::CONFIG, payload);
-    let manifest = serde_json::json!({"schemaVersion": 2, "mediaType": media_type::MANIFEST,
-        "config": config, "layers": layers});
-    let bytes = manifest.to_string().into_bytes();
-    let descriptor = Descriptor::of(media_type::MANIFEST, &bytes);
-    let to = repository(fake.host(), "test/app");
-    let tag = format!("{}.sig", image.replace(':', "-"));
-    wait(to.put_blob(&config, Source::Bytes(payload), None)).unwrap();
-    wait(to.put_manifest(Some(&tag), &descriptor, &bytes)).unwrap();
-    descriptor.digest.to_string()
-}
-
-#[test]
-fn a_copy_takes_no_older_signature_away() {
-    // What is there, what is copied, and whether the copy's is there afterwards.
-    for (there, copied, wins) in [
-        (&[][..], &["a"][..], Some(true)),
-        (&["a"], &["a"], Some(true)),
-        (&["a"], &["a", "b"], Some(true)),
-        (&["a", "b"], &["b"], Some(false)),
-        (&["a"], &["b"], None),
-        (&["a", "b"], &["b", "c"], None),
-    ] {
-        let (from, to) = (Fake::new(Kind::default()), Fake::new(Kind::default()));
-        let scratch = Scratch::new();
-        let digest = put_image(from.host(), "test/app", "v1");
-        let ours = put_older(&from, &digest, copied);
-        let tag = format!("{}.sig", digest.replace(':', "-"));
-        put_image(to.host(), "test/app", "other");
-        let theirs = match there {
-            [] => None,
-            there => Some(put_older(&to, &digest, there)),
-        };
-        let out = copy(&scratch, &at(&from, ":v1"), &at(&to, ":v1"));
-        let now = to.tag("test/app", &tag);
-        match wins {
-            Some(true) => assert_eq!(now, Some(ours), "{out}"),
-            _ => assert_eq!(now, theirs, "{out}"),
-        }
-        match wins {
-            Some(_) => out.ok(),
-            None => out.expect_code(2).says("would be lost"),
-        };
-        let moved = to.tag("test/app", "v1").is_some();
-        assert_eq!(moved, wins.is_some(), "{out}");
     }
 }
 

@@ -14,6 +14,7 @@ mod identity;
 mod interop;
 mod legacy;
 mod moving;
+mod older_copied;
 mod promotion;
 mod requests;
 mod secrets;
