@@ -37,6 +37,8 @@ pub mod model;
 pub mod oci;
 pub mod ops;
 pub mod policy;
+#[cfg(feature = "sign")]
+mod process;
 pub mod reference;
 pub mod sbom;
 pub mod secret;

@@ -29,6 +29,9 @@ pub const KEY_SERVICE: u64 = 4 << 20;
 pub const KEYS_LISTED: usize = 1_000;
 /// Largest Kubernetes secret as JSON, in bytes (its data are 1 MiB at most).
 pub const KUBERNETES_SECRET: u64 = 2 << 20;
+/// Largest answer of a credential helper of registries, in bytes: tokens of
+/// clouds have a few thousand.
+pub const HELPER_ANSWER: usize = 64 << 10;
 /// Largest answer of a plugin, in bytes.
 pub const PLUGIN_ANSWER: usize = 64 << 10;
 /// Most of what a plugin says on standard error that is passed on, in bytes.

@@ -7,7 +7,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::Pid;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinSet;
@@ -18,6 +18,7 @@ use super::words::{Words, plain};
 use crate::environment::Environment;
 use crate::keys::KeyFault;
 use crate::limits;
+use crate::process::{Group, end};
 
 /// How long output is waited for once the program has ended: another process
 /// of its may hold the pipe.
@@ -114,7 +115,7 @@ impl Program {
         let mut child = command
             .spawn()
             .map_err(|e| self.failed(format!("cannot be started: {e}")))?;
-        let mut group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
+        let mut group = Group::of(&child);
         let seen = Arc::new(Mutex::new(Seen::default()));
         let mut pipes = JoinSet::new();
         if let Some(stdin) = child.stdin.take() {
@@ -194,23 +195,6 @@ impl Seen {
 
 fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
     seen.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The program's process group: ended with all that is in it when this is
-/// dropped before the program has ended by itself.
-struct Group(Option<Pid>);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        end(self.0);
-    }
-}
-
-fn end(group: Option<Pid>) {
-    if let Some(group) = group {
-        // Gone already, then.
-        let _ = kill_process_group(group, Signal::KILL);
-    }
 }
 
 async fn feed(mut stdin: ChildStdin, message: Vec<u8>) {

@@ -27,6 +27,7 @@ const LAYERS: &[&[&str]] = &[
         "environment",
         "http",
         "keys",
+        "process",
         "source",
         "storage",
     ],

@@ -1,10 +1,14 @@
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use docker_credential::{CredentialRetrievalError, DockerCredential};
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
 
 use super::super::RegistryFault;
 use super::super::address::credentials_of;
+use super::keychain::{Failed, ask};
 use crate::durable;
 use crate::environment::Environment;
 use crate::limits;
@@ -32,6 +36,8 @@ pub(in super::super) struct Credentials {
     files: Vec<PathBuf>,
     /// Whether the one file was named, and so must be there.
     named: bool,
+    /// What helpers are started with, as far as they get to see it.
+    environment: Environment,
 }
 
 impl Credentials {
@@ -41,6 +47,7 @@ impl Credentials {
             return Self {
                 files: vec![file],
                 named: true,
+                environment: environment.clone(),
             };
         }
         let path = |name: &str| environment.get(name).map(PathBuf::from);
@@ -48,6 +55,7 @@ impl Credentials {
             return Self {
                 files: vec![file],
                 named: true,
+                environment: environment.clone(),
             };
         }
         let docker = path("DOCKER_CONFIG").or(path("HOME").map(|home| home.join(".docker")));
@@ -59,7 +67,38 @@ impl Credentials {
                 .chain(podman)
                 .collect(),
             named: false,
+            environment: environment.clone(),
         }
+    }
+
+    /// What a helper keeps for a host.
+    async fn kept(
+        &self,
+        helper: &str,
+        host: &str,
+        file: &Path,
+    ) -> Result<Option<Credential>, RegistryFault> {
+        let asked = ask(helper, credentials_of(host), &self.environment, PATIENCE);
+        let told = |what: &str| format!("{}: docker-credential-{helper} {what}", file.display());
+        let host = host.to_owned();
+        asked.await.map_err(|failed| match failed {
+            Failed::NotThere => RegistryFault::Credentials {
+                host,
+                why: told("is named as credential helper and cannot be run"),
+            },
+            Failed::Nonsense => RegistryFault::Credentials {
+                host,
+                why: told("is named as credential helper and prints no credential"),
+            },
+            Failed::Ended => RegistryFault::Helper {
+                host,
+                why: told("failed"),
+            },
+            Failed::Late => RegistryFault::Helper {
+                host,
+                why: told("does not answer, and was ended"),
+            },
+        })
     }
 
     /// Those for a host; `None` where there are none.
@@ -81,20 +120,16 @@ impl Credentials {
                 Err(error) if error.is_not_found() && !self.named => continue,
                 Err(error) => return Err(fault(error.to_string())),
             };
-            let server = credentials_of(host).to_owned();
-            let asked = tokio::task::spawn_blocking(move || {
-                docker_credential::get_credential_from_reader(&*bytes, &server)
-            });
-            let found = match tokio::time::timeout(PATIENCE, asked).await {
-                Ok(Ok(found)) => found,
-                Ok(Err(_)) | Err(_) => {
-                    return Err(RegistryFault::Helper {
-                        host: host.to_owned(),
-                        why: "the credential helper does not answer".to_owned(),
-                    });
+            let server = credentials_of(host);
+            let named =
+                Keepers::of(&bytes).map_err(|why| fault(format!("{}: {why}", file.display())))?;
+            if let Some(helper) = named.for_server(server) {
+                if let Some(found) = self.kept(helper, host, file).await? {
+                    return Ok(Some(found));
                 }
-            };
-            match found {
+                continue;
+            }
+            match docker_credential::get_credential_from_reader(named.rest.as_slice(), server) {
                 Ok(DockerCredential::UsernamePassword(name, password)) => {
                     return Ok(Some(Credential::Password {
                         name,
@@ -104,40 +139,50 @@ impl Credentials {
                 Ok(DockerCredential::IdentityToken(token)) => {
                     return Ok(Some(Credential::Identity(token.into())));
                 }
-                Err(error) if is_none(&error) => {}
-                // It may be locked, or its own service not there just now.
-                Err(error @ CredentialRetrievalError::HelperFailure { .. }) => {
-                    return Err(RegistryFault::Helper {
-                        host: host.to_owned(),
-                        why: format!("{}: {}", file.display(), told(&error)),
-                    });
-                }
-                Err(error) => return Err(fault(format!("{}: {}", file.display(), told(&error)))),
+                Err(CredentialRetrievalError::NoCredentialConfigured) => {}
+                Err(error) => return Err(fault(format!("{}: {error}", file.display()))),
+            }
+            if let Some(helper) = &named.for_all
+                && let Some(found) = self.kept(helper, host, file).await?
+            {
+                return Ok(Some(found));
             }
         }
         Ok(None)
     }
 }
 
-/// Helpers say so in words, and with an exit code that means any failure.
-fn is_none(error: &CredentialRetrievalError) -> bool {
-    match error {
-        CredentialRetrievalError::NoCredentialConfigured => true,
-        CredentialRetrievalError::HelperFailure { stdout, .. } => {
-            stdout.contains("credentials not found")
-        }
-        _ => false,
-    }
+/// Which helpers a file names, and what it holds beside.
+struct Keepers {
+    /// By the servers that they are for.
+    by_server: BTreeMap<String, String>,
+    for_all: Option<String>,
+    /// The file without them: whoever reads it runs nothing.
+    rest: Zeroizing<Vec<u8>>,
 }
 
-/// Never what a helper wrote: a credential may stand in it.
-fn told(error: &CredentialRetrievalError) -> String {
-    match error {
-        CredentialRetrievalError::HelperFailure { helper, .. } => format!("{helper} failed"),
-        CredentialRetrievalError::HelperCommunicationError => {
-            "its credential helper cannot be run".to_owned()
-        }
-        other => other.to_string(),
+impl Keepers {
+    fn of(bytes: &[u8]) -> Result<Self, String> {
+        let wrong = |error: serde_json::Error| {
+            format!("not JSON as Docker writes it, line {}", error.line())
+        };
+        let mut file: Map<String, Value> = serde_json::from_slice(bytes).map_err(wrong)?;
+        let mut take = |name| file.remove(name).filter(|value| !value.is_null());
+        let by_server = take("credHelpers").map(serde_json::from_value).transpose();
+        let for_all: Option<String> = take("credsStore")
+            .map(serde_json::from_value)
+            .transpose()
+            .map_err(wrong)?;
+        let by_server: Option<BTreeMap<String, String>> = by_server.map_err(wrong)?;
+        Ok(Self {
+            by_server: by_server.unwrap_or_default(),
+            for_all: for_all.filter(|name| !name.is_empty()),
+            rest: Zeroizing::new(serde_json::to_vec(&file).map_err(wrong)?),
+        })
+    }
+
+    fn for_server(&self, server: &str) -> Option<&String> {
+        self.by_server.get(server)
     }
 }
 
@@ -186,7 +231,7 @@ mod tests {
         let (_dir, helper) =
             in_file(r#"{"credHelpers":{"r.example":"there-is-none-of-that-name"}}"#);
         let fault = find(&helper, "r.example").err().unwrap().to_string();
-        assert!(fault.contains("helper cannot be run"), "{fault}");
+        assert!(fault.contains("cannot be run"), "{fault}");
         assert!(find(&helper, "other.example").unwrap().is_none());
         let gone = Credentials::new(Some("/nowhere/auth.json".into()), &Environment::default());
         assert!(find(&gone, "r.example").is_err());

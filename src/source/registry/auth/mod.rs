@@ -4,6 +4,7 @@
 
 mod challenge;
 mod credentials;
+mod keychain;
 mod token;
 
 use std::collections::BTreeMap;
