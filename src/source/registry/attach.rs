@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::upload::UploadError;
-use super::{Asked, RegistryFault, Repository, Said, Source};
+use super::{Asked, Conditions, RegistryFault, Repository, Said, Source};
 use crate::limits;
 use crate::oci::{Descriptor, Index, Referrer, fallback_tag, media_type};
 
@@ -99,7 +99,8 @@ impl Repository {
         let cas = if put.lists_subject {
             self.see_listed(subject, referrer).await?
         } else {
-            let honours = self.cas(&referrer.descriptor, &referrer.manifest).await;
+            let honours = self.relied_on(&referrer.descriptor, &referrer.manifest);
+            let honours = honours.await;
             self.list(subject, std::slice::from_ref(&referrer.descriptor), honours)
                 .await?
         };
@@ -132,8 +133,9 @@ impl Repository {
     }
 
     /// Adds entries to the list under the fallback tag; those of others stay.
-    /// Tells what kept others' entries while it was written: no more than
-    /// `cas`, and less where the registry's answers give nothing to hold on to.
+    /// Tells what kept others' entries while it was written: `Exact` where that
+    /// was under conditions that the registry `honours`, and less where its
+    /// answers give nothing to hold on to.
     ///
     /// # Errors
     /// As the registry says; `Unreachable` where others change it all the time.
@@ -141,10 +143,10 @@ impl Repository {
         &self,
         subject: &Descriptor,
         entries: &[Descriptor],
-        cas: Cas,
+        honours: Conditions,
     ) -> Result<Cas, RegistryFault> {
         let tag = fallback_tag(&subject.digest);
-        let (mut held, mut lost) = (cas, None);
+        let (mut held, mut lost) = (Cas::Exact, None);
         for round in 0..ROUNDS {
             let kept = self.kept(&subject.digest).await?;
             let there = kept.is_some();
@@ -160,19 +162,14 @@ impl Repository {
                 .cloned()
                 .collect();
             if missing.is_empty() {
-                return Ok(held);
+                let looked = if round == 0 { Cas::of(honours) } else { held };
+                return Ok(looked);
             }
             index.manifests.extend(missing);
             // As it is sent, whatever it called itself before.
             index.media_type = Some(media_type::INDEX.to_owned());
             let bytes = bounded(&index, self, subject)?;
-            // A weak one never matches (RFC 9110, section 13.1.1).
-            let etag = etag.filter(|etag| !etag.starts_with("W/"));
-            let condition = match (cas, there, etag) {
-                (Cas::Exact, true, Some(etag)) => vec![("if-match", etag)],
-                (Cas::Exact, false, _) => vec![("if-none-match", "*".to_owned())],
-                _ => Vec::new(),
-            };
+            let condition = honours.on(there.then_some(etag));
             let exact = !condition.is_empty();
             if !exact {
                 held = Cas::BestEffort;
@@ -238,8 +235,8 @@ impl Repository {
             return Ok(());
         };
         let (_, bytes) = self.document(first).await?;
-        let cas = self.cas(first, &bytes).await;
-        self.list(subject, &missing, cas).await?;
+        let honours = self.relied_on(first, &bytes).await;
+        self.list(subject, &missing, honours).await?;
         Ok(())
     }
 }

@@ -198,8 +198,14 @@ fn about(listed: &Descriptor, document: Document, subject: &Digest) -> Result<Do
         }
         None => return malformed(format!("listed as about {subject}, it has no subject")),
     }
+    // cosign 2.6 puts the configuration's type into the list that clients keep,
+    // which is what an artifact was called by before it had a type of its own.
+    let former = match &document {
+        Document::Manifest(manifest) => Some(&manifest.config.media_type),
+        Document::Index(_) => None,
+    };
     match (&listed.artifact_type, document.artifact_type()) {
-        (Some(listed), Some(own)) if listed != own => {
+        (Some(listed), Some(own)) if listed != own && Some(listed) != former => {
             let (listed, own) = (bounded(listed, 128), bounded(own, 128));
             malformed(format!("listed as {listed}, it calls itself {own}"))
         }

@@ -12,12 +12,27 @@ use crate::source::layout::{Flip, Resolved};
 const NEVER: &str = "\"sha256:0000000000000000000000000000000000000000000000000000000000000000\"";
 
 /// Which conditions a registry honours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Conditions {
     /// It replaces nothing that changed.
     pub if_match: bool,
     /// It makes nothing anew that is there.
     pub if_none_match: bool,
+}
+
+impl Conditions {
+    /// The one under which nobody comes between a look at a tag and the write
+    /// to it: of what was found there, the `ETag` that the registry gave.
+    pub(super) fn on(self, found: Option<Option<String>>) -> Vec<(&'static str, String)> {
+        match found {
+            // A weak one never matches (RFC 9110, section 13.1.1).
+            Some(Some(etag)) if self.if_match && !etag.starts_with("W/") => {
+                vec![("if-match", etag)]
+            }
+            None if self.if_none_match => vec![("if-none-match", "*".to_owned())],
+            _ => Vec::new(),
+        }
+    }
 }
 
 impl Cas {
@@ -52,7 +67,8 @@ impl Repository {
         to: &Resolved,
         expected: Option<&Digest>,
     ) -> Result<(Flip, Cas), RegistryFault> {
-        let known = self.cas(&to.descriptor, &to.bytes).await;
+        let honoured = self.relied_on(&to.descriptor, &to.bytes).await;
+        let known = Cas::of(honoured);
         let got = self.found(tag).await?;
         let found = got.as_ref().map(digest_of);
         if found == Some(to.descriptor.digest) {
@@ -61,16 +77,8 @@ impl Repository {
         if found.as_ref() != expected {
             return Ok((Flip::Other(found), known));
         }
-        let condition = match (known, got) {
-            (
-                Cas::Exact,
-                Some(Got {
-                    etag: Some(etag), ..
-                }),
-            ) => vec![("if-match", etag)],
-            (Cas::Exact, None) => vec![("if-none-match", "*".to_owned())],
-            _ => Vec::new(),
-        };
+        let etag = got.as_ref().map(|got| got.etag.clone());
+        let condition = honoured.on(etag);
         let cas = match condition.is_empty() {
             true => Cas::BestEffort,
             false => Cas::Exact,
@@ -100,9 +108,12 @@ impl Repository {
 
     /// What keeps two writers apart, by which conditions the registry honours.
     pub(super) async fn cas(&self, there: &Descriptor, bytes: &[u8]) -> Cas {
-        // What could not be tried is not relied on.
-        let found = self.conditions(there, bytes).await;
-        found.map_or(Cas::BestEffort, Cas::of)
+        Cas::of(self.relied_on(there, bytes).await)
+    }
+
+    /// Which conditions are relied on: what could not be tried is not.
+    pub(super) async fn relied_on(&self, there: &Descriptor, bytes: &[u8]) -> Conditions {
+        self.conditions(there, bytes).await.unwrap_or_default()
     }
 
     /// Which conditions the registry honours, where that was tried.

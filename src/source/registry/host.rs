@@ -13,8 +13,8 @@ use super::{Asked, Conditions, RegistryFault, Said, TlsTrouble};
 use crate::http::{Client, HttpFault, Incoming, Method, Reply, Request};
 use crate::secret::Secret;
 
-/// For an answer to begin, with all attempts.
-const DEADLINE: Duration = Duration::from_secs(60);
+/// For an answer to begin, unless a test has less of it.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Requests under way at one registry.
 const AT_ONCE: usize = 8;
 /// Redirects that are followed, one after the other.
@@ -30,6 +30,8 @@ pub(super) struct Host {
     clear: Vec<String>,
     clients: Clients,
     credentials: Credentials,
+    /// For an answer to begin, with all attempts.
+    pub(super) patience: Duration,
     known: Mutex<Known>,
     /// One log-in at a time: those that wait find its token.
     entering: tokio::sync::Mutex<()>,
@@ -214,6 +216,7 @@ impl Host {
             clear,
             clients,
             credentials,
+            patience: PATIENCE,
             known: Mutex::default(),
             entering: tokio::sync::Mutex::default(),
             permits: Semaphore::new(AT_ONCE),
@@ -303,7 +306,7 @@ impl Host {
             headers: &headers,
             body: ask.body.clone(),
             repeatable: ask.repeatable,
-            deadline: DEADLINE,
+            deadline: self.patience,
             limit: ask.limit,
         };
         let client = self.client_for(url);
@@ -381,7 +384,7 @@ impl Host {
                 service.as_deref(),
                 scope,
                 credential.as_ref(),
-                DEADLINE,
+                self.patience,
             )
             .await?;
             let header = token.copy();

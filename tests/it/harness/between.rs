@@ -35,6 +35,10 @@ pub(crate) enum Act {
     /// Answered with what this makes of the request; the server behind is not
     /// asked.
     Judged(Judge),
+    /// The answer passed on as this makes of it.
+    Turned(Arc<dyn Fn(Said) -> Said + Send + Sync>),
+    /// The connection held open, and nothing said.
+    Silent,
     /// The answer passed on byte by byte, with that long before each.
     Drip(Duration),
 }
@@ -204,6 +208,12 @@ fn serve(stream: &TcpStream, behind: &Behind, seen: &Mutex<Vec<Call>>, plan: &Pl
                     .extend(lines.map(|(name, value)| (name.to_owned(), value.to_owned())));
                 said
             }
+            Some(Act::Turned(turn)) => turn(ask()),
+            Some(Act::Silent) => {
+                // Until the other side has had enough.
+                let _gone = reader.read(&mut [0]);
+                return;
+            }
             Some(Act::Quote(status)) => {
                 let shown = call.header("authorization").unwrap_or_default();
                 let body = format!(
@@ -305,7 +315,7 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Call> {
         let value = value.trim().to_owned();
         match name.to_ascii_lowercase().as_str() {
             "content-length" => length = value.parse().ok()?,
-            "connection" | "accept-encoding" => {}
+            "connection" => {}
             _ => call.headers.push((name.to_owned(), value)),
         }
     }
@@ -319,6 +329,8 @@ fn ask(behind: &str, call: &Call) -> Option<Said> {
     let headers: String = call
         .headers
         .iter()
+        // What comes is looked at here.
+        .filter(|(name, _)| !name.eq_ignore_ascii_case("accept-encoding"))
         .map(|(name, value)| format!("{name}: {value}\r\n"))
         .collect();
     let head = format!(

@@ -19,6 +19,8 @@ pub(crate) struct Kind {
     pub(crate) referrers: bool,
     /// Whether it honours `If-Match` and `If-None-Match`.
     pub(crate) conditions: bool,
+    /// Whether it honours the second of the two as well.
+    pub(crate) both: bool,
     /// Entries on one page of a list; 0 is all.
     pub(crate) page: usize,
     /// Whether a name and a password are wanted: `me` and `secret`.
@@ -38,6 +40,7 @@ impl Default for Kind {
         Self {
             referrers: true,
             conditions: true,
+            both: true,
             page: 0,
             basic: false,
             token: false,
@@ -249,7 +252,7 @@ fn manifest(kind: &Kind, state: &mut State, call: &Call, name: &str, reference: 
         let tag = digest.as_ref().map(|digest| format!("\"{digest}\""));
         let wanted = call.header("if-match").map(str::to_owned);
         if wanted.is_some() && wanted != tag
-            || call.header("if-none-match").is_some() && tag.is_some()
+            || kind.both && call.header("if-none-match").is_some() && tag.is_some()
         {
             return error(412, "PRECONDITION_FAILED");
         }

@@ -134,6 +134,32 @@ fn only_two_times_not_found_is_nothing() {
     }
 }
 
+/// The row of the time-out in the table of the verdicts.
+#[test]
+fn a_registry_that_says_nothing_is_a_look_up_that_failed() {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    let fake = Fake::new(Kind {
+        referrers: false,
+        ..Kind::default()
+    });
+    let mut repository = repository(&fake, "a");
+    let subject = pushed(&repository, "v1").digest;
+    let host = Arc::get_mut(&mut repository.host).unwrap();
+    host.patience = Duration::from_millis(500);
+    for place in ["/referrers/", "/manifests/sha256-"] {
+        fake.front.next(place, Act::Silent);
+        let fault = wait(repository.referrers(&subject)).unwrap_err();
+        assert_eq!(fault.class(), Class::Unreachable, "{fault}");
+        let request = format!("GET http://{}/v2/a/", fake.host());
+        assert!(fault.to_string().starts_with(&request), "{fault}");
+    }
+    fake.front.next("/manifests/v1", Act::Silent);
+    let fault = wait(repository.resolve(&Select::Tag("v1".into()))).unwrap_err();
+    assert_eq!(fault.class(), Class::Unreachable, "{fault}");
+}
+
 #[test]
 fn a_404_of_somebody_else_is_not_nothing() {
     let fake = Fake::new(Kind {
@@ -355,8 +381,13 @@ fn an_entry_is_believed_only_where_its_manifest_says_the_same() {
         let is_unreadable = matches!(trouble, crate::source::layout::Trouble::Unreadable(_));
         assert_eq!(is_unreadable, unreadable, "{trouble}");
     }
-    let fine = wait(repository.about(vec![honest.descriptor], &subject.digest));
-    assert!(matches!(fine[0].document, Ok(Document::Manifest(_))));
+    // As it is, and as cosign 2.6 lists it.
+    let mut former = honest.descriptor.clone();
+    former.artifact_type = Some(media_type::EMPTY.into());
+    for entry in [honest.descriptor, former] {
+        let fine = wait(repository.about(vec![entry], &subject.digest));
+        assert!(matches!(fine[0].document, Ok(Document::Manifest(_))));
+    }
 }
 
 #[test]
