@@ -47,9 +47,10 @@ fn is_docker(host: &str) -> bool {
     matches!(host, DOCKER | "index.docker.io" | "registry-1.docker.io")
 }
 
-/// Where an answer sends us: `location` may be relative. `None` where it is no
-/// place that is gone to: another scheme, or from TLS to none.
-pub(super) fn resolved(from: &str, location: &str) -> Option<Url> {
+/// Where an answer sends us: `location` may be relative to `from`. `None` where
+/// it is no place that is gone to: another scheme, from TLS to none, or one
+/// that holds a name or a password.
+pub fn resolved(from: &str, location: &str) -> Option<Url> {
     let from = Url::parse(from).ok()?;
     let to = from.join(location).ok()?;
     let fits = match to.scheme() {

@@ -25,6 +25,8 @@ mod host;
 #[cfg(feature = "sign")]
 mod legacy;
 #[cfg(feature = "sign")]
+mod link;
+#[cfg(feature = "sign")]
 mod manifest;
 #[cfg(feature = "sign")]
 mod probe;
@@ -44,7 +46,11 @@ pub(crate) mod tests;
 mod upload;
 
 #[cfg(feature = "sign")]
+pub use address::resolved;
+#[cfg(feature = "sign")]
 pub use attach::{Attached, Cas};
+#[cfg(feature = "sign")]
+pub use auth::{Challenge, Grant, challenges};
 #[cfg(feature = "sign")]
 pub use download::Download;
 pub use fault::{Asked, Class, RegistryFault, Said, TlsTrouble};
@@ -52,6 +58,8 @@ pub use fault::{Asked, Class, RegistryFault, Said, TlsTrouble};
 pub use flip::Conditions;
 #[cfg(feature = "sign")]
 pub use legacy::{Appended, IsOurs};
+#[cfg(feature = "sign")]
+pub use link::next_pages;
 #[cfg(feature = "sign")]
 pub use manifest::Put;
 #[cfg(feature = "sign")]

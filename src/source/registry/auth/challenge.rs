@@ -1,6 +1,6 @@
 /// One way in that a 401 names (RFC 9110, section 11.6.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in super::super) enum Challenge {
+pub enum Challenge {
     /// Name and password.
     Basic,
     /// A token.
@@ -13,7 +13,7 @@ pub(in super::super) enum Challenge {
 }
 
 /// Reads a `WWW-Authenticate`; schemes that are not known are passed over.
-pub(in super::super) fn challenges(header: &str) -> Vec<Challenge> {
+pub fn challenges(header: &str) -> Vec<Challenge> {
     let mut found = Vec::new();
     let mut rest = header.trim();
     while !rest.is_empty() {

@@ -14,8 +14,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-pub(super) use challenge::{Challenge, challenges};
+pub use challenge::{Challenge, challenges};
 pub(super) use credentials::{Credential, Credentials};
+pub use token::Grant;
 pub(super) use token::fetch;
 
 use crate::secret::Secret;

@@ -2,6 +2,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::Url;
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use super::super::host::network;
 use super::super::{Asked, RegistryFault, Said};
@@ -15,6 +16,30 @@ const LONGEST: u64 = 256 << 10;
 const MARGIN: Duration = Duration::from_secs(10);
 /// Where the answer says nothing (Docker's specification).
 const USUAL: u64 = 60;
+
+/// A token as it is given out.
+pub struct Grant {
+    /// What to send along: `Bearer …`
+    pub header: Secret,
+    /// How long it holds; at most a day.
+    pub lasts: Duration,
+}
+
+impl Grant {
+    /// Reads the answer of who gives tokens out; `None` where there is no token
+    /// in it that could be sent along.
+    pub fn parse(body: &[u8]) -> Option<Self> {
+        let answer: Answer = serde_json::from_slice(body).ok()?;
+        let token = answer.token.or(answer.access_token).map(Zeroizing::new)?;
+        if token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic()) {
+            return None;
+        }
+        Some(Self {
+            header: Secret::from(format!("Bearer {}", *token)),
+            lasts: Duration::from_secs(answer.expires_in.unwrap_or(USUAL).min(86_400)),
+        })
+    }
+}
 
 #[derive(Deserialize)]
 struct Answer {
@@ -86,21 +111,13 @@ pub(in super::super) async fn fetch(
             });
         }
     }
-    let malformed = |why: &str| RegistryFault::Malformed {
-        asked: asked.clone(),
-        why: why.to_owned(),
-    };
-    let answer: Answer =
-        serde_json::from_slice(&reply.body).map_err(|_| malformed("no token is in the answer"))?;
-    let token = answer
-        .token
-        .or(answer.access_token)
-        .filter(|token| !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic()))
-        .ok_or_else(|| malformed("no token is in the answer"))?;
-    let lasts = Duration::from_secs(answer.expires_in.unwrap_or(USUAL).min(86_400));
+    let grant = Grant::parse(&reply.body).ok_or_else(|| RegistryFault::Malformed {
+        asked,
+        why: "no token is in the answer".to_owned(),
+    })?;
     Ok(Token {
-        header: Secret::from(format!("Bearer {token}")),
-        until: Instant::now() + lasts.saturating_sub(MARGIN),
+        header: grant.header,
+        until: Instant::now() + grant.lasts.saturating_sub(MARGIN),
     })
 }
 
