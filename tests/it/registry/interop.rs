@@ -15,7 +15,7 @@ use obreia::oci::{Descriptor, media_type};
 pub(super) const EVAL: &str = "https://example.acme/eval/v1";
 
 pub(super) struct Case {
-    scratch: Scratch,
+    pub(super) scratch: Scratch,
     cosign: PathBuf,
     server: Server,
     registry: &'static str,
@@ -23,7 +23,12 @@ pub(super) struct Case {
 
 impl Case {
     pub(super) fn new(registry: &'static str) -> Option<Self> {
-        let cosign = peer("cosign")?;
+        Self::by("cosign", registry)
+    }
+
+    /// With that program as cosign.
+    pub(super) fn by(program: &str, registry: &'static str) -> Option<Self> {
+        let cosign = peer(program)?;
         let server = Server::start(registry)?;
         let scratch = Scratch::new();
         scratch.write("none.json", NO_SERVICES);
@@ -194,14 +199,11 @@ fn attestations_both_ways() {
     }
 }
 
-#[test]
-fn an_index_and_its_children() {
-    for registry in ALL {
-        let Some(case) = Case::new(registry) else {
-            return;
-        };
-        let children = ["amd64", "arm64"].map(|tag| case.image(tag));
-        let at = repository(&case.server.host, "test/app");
+impl Case {
+    /// Puts an index under that tag; its children, as `HOST/test/app@DIGEST`.
+    pub(super) fn index(&self, tag: &str) -> [String; 2] {
+        let children = ["amd64", "arm64"].map(|child| self.image(&format!("{tag}-{child}")));
+        let at = repository(&self.server.host, "test/app");
         let entries: Vec<Descriptor> = children
             .iter()
             .map(|name| {
@@ -214,7 +216,18 @@ fn an_index_and_its_children() {
             json!({"schemaVersion": 2, "mediaType": media_type::INDEX, "manifests": entries});
         let bytes = index.to_string().into_bytes();
         let descriptor = Descriptor::of(media_type::INDEX, &bytes);
-        wait(at.put_manifest(Some("index"), &descriptor, &bytes)).unwrap();
+        wait(at.put_manifest(Some(tag), &descriptor, &bytes)).unwrap();
+        children
+    }
+}
+
+#[test]
+fn an_index_and_its_children() {
+    for registry in ALL {
+        let Some(case) = Case::new(registry) else {
+            return;
+        };
+        let children = case.index("index");
         let name = format!("{}/test/app:index", case.server.host);
         let said = case.we_sign(&["sign", &name, "--recursive"]).ok().json();
         assert_eq!(said["signed"].as_array().unwrap().len(), 3);

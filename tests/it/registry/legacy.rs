@@ -34,7 +34,7 @@ impl Case {
     }
 
     /// How many layers lie under cosign's tag for that image.
-    fn layers(&self, name: &str, kind: Legacy) -> usize {
+    pub(super) fn layers(&self, name: &str, kind: Legacy) -> usize {
         let digest = name.split('@').nth(1).unwrap().parse().unwrap();
         let at = repository(self.host(), "test/app");
         let found = wait(at.resolve(&Select::Tag(kind.tag(&digest)))).unwrap();
@@ -46,7 +46,7 @@ impl Case {
 }
 
 /// How many pieces of evidence there are, all of which must hold.
-fn all_hold(out: &Output) -> usize {
+pub(super) fn all_hold(out: &Output) -> usize {
     let said: Value = out.ok().json();
     let evidence = said["evidence"].as_array().unwrap();
     assert!(evidence.iter().all(|one| one["verified"] == true), "{said}");

@@ -3,6 +3,7 @@
 
 pub(crate) use crate::harness::between;
 
+mod cosign2;
 mod doctor;
 mod download;
 mod entering;
@@ -10,9 +11,11 @@ mod entering;
 #[allow(dead_code)]
 pub(crate) mod fake;
 mod faults;
+mod hostile;
 mod identity;
 mod interop;
 mod legacy;
+mod lookups;
 mod moving;
 mod older_copied;
 mod promotion;
