@@ -6,7 +6,8 @@
 //!
 //! - L0, types: [`digest`], [`time`], [`secret`], [`canon`], [`shape`], [`limits`]
 //! - L1, bytes in and types out: [`crypto`], [`dsse`], [`statement`],
-//!   [`bundle`], [`model`], [`sbom`], [`oci`], [`tlog`], [`reference`]
+//!   [`bundle`], [`notation`], [`x509`], [`model`], [`sbom`], [`oci`], [`tlog`],
+//!   [`reference`]
 //! - L2, decisions: [`trust`], [`verify`], [`policy`], [`custody`]
 //! - L3, ports and their adapters: [`storage`], [`keys`], [`audit`],
 //!   [`source`], [`attestations`], [`durable`], [`environment`], [`http`]
@@ -34,6 +35,8 @@ pub mod http;
 pub mod keys;
 pub mod limits;
 pub mod model;
+#[cfg(feature = "notation")]
+pub mod notation;
 pub mod oci;
 pub mod ops;
 pub mod policy;
@@ -51,3 +54,5 @@ pub mod time;
 pub mod tlog;
 pub mod trust;
 pub mod verify;
+#[cfg(feature = "notation")]
+pub mod x509;

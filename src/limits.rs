@@ -7,6 +7,20 @@
 pub const BUNDLE: u64 = 32 << 20;
 /// Largest simple-signing payload of cosign's, in bytes (those without notes have about 250).
 pub const SIMPLE_SIGNING: u64 = 256 << 10;
+/// Largest Notation envelope, in bytes (one with four certificates and a timestamp has about 20 KB).
+pub const NOTATION: u64 = 1 << 20;
+/// Largest certificate, in bytes.
+pub const CERTIFICATE: usize = 16 << 10;
+/// Most certificates from a signer's own to its root (RFC 5280 calls this a path).
+pub const CHAIN: usize = 8;
+/// Most certificates in one timestamp.
+pub const TIMESTAMP_CERTIFICATES: usize = 16;
+/// Largest timestamp token, in bytes.
+pub const TIMESTAMP: usize = 128 << 10;
+/// Largest file of trusted certificates, in bytes.
+pub const CERTIFICATE_FILE: u64 = 1 << 20;
+/// Most certificates that one authority trusts, and most files in a folder of them.
+pub const TRUSTED_CERTIFICATES: usize = 1_000;
 /// Largest in-toto statement, in bytes (a model of 100 000 files has about 15 MB).
 pub const STATEMENT: u64 = 32 << 20;
 /// Largest predicate, SBOM document or other JSON that is parsed as a tree, in bytes.

@@ -94,7 +94,23 @@ pub(super) fn holding<'a>(one: &'a Referring, origin: &str) -> Vec<Piece<'a>> {
         .as_deref()
         .unwrap_or(&manifest.config.media_type);
     if kind == media_type::NOTATION {
-        return told(Format::Foreign("notation".to_owned()));
+        let cose = match &manifest.layers[..] {
+            [layer] if layer.media_type == media_type::JOSE => Some(false),
+            [layer] if layer.media_type == media_type::COSE => Some(true),
+            _ => None,
+        };
+        return match cose {
+            Some(cose) => vec![Piece {
+                origin: origin.to_owned(),
+                format: Format::Notation { cose },
+                layer: manifest.layers.first(),
+            }],
+            None => told(Format::Malformed(format!(
+                "a Notation signature has one layer, of media type {} or {}",
+                media_type::JOSE,
+                media_type::COSE
+            ))),
+        };
     }
     let mut found = Vec::new();
     let mut bundles = 0;

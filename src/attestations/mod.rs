@@ -97,10 +97,15 @@ pub enum Format {
     },
     /// A DSSE envelope that is in no bundle.
     Envelope,
+    /// Notation's signature.
+    Notation {
+        /// Whether the envelope is COSE; otherwise it is JWS.
+        cose: bool,
+    },
     /// An in-toto statement that nobody signed.
     Statement,
     /// Evidence of a kind that is listed and not verified yet, by name:
-    /// `notation`, `cosign-legacy SBOM attachment`, ….
+    /// `cosign-legacy SBOM attachment`, ….
     Foreign(String),
     /// It hangs on the subject, or says so, and is not what it says it is.
     Malformed(String),
@@ -116,6 +121,7 @@ impl Format {
             Self::Bundle => "bundle",
             Self::SimpleSigning { .. } => "cosign-legacy signature",
             Self::Envelope => "DSSE envelope outside of a bundle",
+            Self::Notation { .. } => "Notation signature",
             Self::Statement => "in-toto statement that nobody signed",
             Self::Foreign(text) | Self::Malformed(text) | Self::Unreadable(text) => text,
         }

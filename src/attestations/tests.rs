@@ -545,7 +545,7 @@ fn referrers_of_other_kinds() {
     let has = |text: &str| formats.iter().any(|f| f.contains(text));
     assert_eq!(formats.len(), 7, "{formats:?}");
     for text in [
-        "notation",
+        "Notation { cose: false }",
         "Envelope",
         "Statement",
         // Without the signature's annotation, and an image under cosign's tag.

@@ -1,6 +1,6 @@
 use clap::Args;
 
-use super::select::{Reading, Selection};
+use super::select::{Certificates, Reading, Selection};
 use super::{Context, Output, block_on, size, verdict};
 use crate::digest::Digest;
 use crate::ops::copy::Spot;
@@ -44,11 +44,13 @@ another who moves it at the same moment apart (cas: best-effort)";
 #[derive(Debug, Args)]
 struct Word {
     /// A verification policy; repeatable, all that match must pass
-    #[arg(long = "policy", value_name = "FILE", conflicts_with = "key")]
+    #[arg(long = "policy", value_name = "FILE", conflicts_with_all = ["key", "certificates"])]
     policies: Vec<std::path::PathBuf>,
     /// The key whose signature is enough: PEM file, kms:// or another provider's URI
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", conflicts_with = "certificates")]
     key: Option<String>,
+    #[command(flatten)]
+    certificates: Certificates,
     /// With --key: a path in the model that needs no signature; repeatable
     #[arg(long = "ignore-path", value_name = "PATH")]
     ignore_paths: Vec<String>,
@@ -67,6 +69,7 @@ impl Arguments {
         let selection = Selection {
             policies: self.policies.policies,
             key: self.policies.key,
+            certificates: self.policies.certificates,
             bundles: Vec::new(),
         };
         let reading = Reading {

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{Context, block_on};
 use crate::config::Config;
-use crate::ops::{Exit, Failure, policies};
+use crate::ops::{Exit, Failure, certificates, policies};
 use crate::policy::Policy;
 use crate::reference::{ArtifactRef, KeyRef};
 use crate::source::tree::Symlinks;
@@ -89,22 +89,57 @@ pub(super) fn trusted(key: &str, context: &Context) -> Result<Vec<TrustedKey>, F
     Ok(block_on(context.keyring_of(&config).trusted(&key))??)
 }
 
+/// Whose certificates are enough, for signatures of Notation's.
+#[derive(Clone, Debug, Default, Args)]
+#[group(id = "certificates", multiple = true)]
+pub(super) struct Certificates {
+    /// Certificates that vouch for signers: a file in PEM or DER, or a folder of such; repeatable
+    #[arg(long = "certificate-roots", value_name = "PATH")]
+    roots: Vec<PathBuf>,
+    /// A signer that is meant: "C=US, ST=WA, O=acme", further parts, or "*" for any; repeatable
+    #[arg(long = "certificate-subject", value_name = "SUBJECT")]
+    subjects: Vec<String>,
+    /// Certificates that vouch for signers whose word on their time of signing counts; repeatable
+    #[arg(long = "signing-authority-roots", value_name = "PATH")]
+    signing_authority_roots: Vec<PathBuf>,
+    /// Certificates that vouch for timestamps; repeatable
+    #[arg(long = "timestamp-roots", value_name = "PATH")]
+    timestamp_roots: Vec<PathBuf>,
+}
+
+impl Certificates {
+    /// Whether anything of it was given.
+    pub(super) fn are_named(&self) -> bool {
+        !self.subjects.is_empty()
+            || [
+                &self.roots,
+                &self.signing_authority_roots,
+                &self.timestamp_roots,
+            ]
+            .iter()
+            .any(|paths| !paths.is_empty())
+    }
+}
+
 /// Whose word counts, and where it stands.
 #[derive(Debug, Args)]
 pub(super) struct Selection {
     /// A verification policy; repeatable, all that match must pass
-    #[arg(long = "policy", value_name = "FILE", conflicts_with = "key")]
+    #[arg(long = "policy", value_name = "FILE", conflicts_with_all = ["key", "certificates"])]
     pub(super) policies: Vec<PathBuf>,
     /// The key whose signature is enough: PEM file, kms:// or another provider's URI
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", conflicts_with = "certificates")]
     pub(super) key: Option<String>,
+    #[command(flatten)]
+    pub(super) certificates: Certificates,
     /// A bundle to look at instead of where `sign` puts it; repeatable
     #[arg(long = "bundle", value_name = "FILE")]
     pub(super) bundles: Vec<PathBuf>,
 }
 
 impl Selection {
-    /// The policies: those named, else what `--key` stands for, else the configuration's.
+    /// The policies: those named, else what `--key` or the certificates stand
+    /// for, else the configuration's.
     pub(super) fn policies(
         &self,
         reading: &Reading,
@@ -115,6 +150,17 @@ impl Selection {
                 .map_err(|why| Failure::new(Exit::Usage, "cannot use --ignore-path").cause(why))?;
             return Ok(vec![policy]);
         }
+        if self.certificates.are_named() {
+            let trust = certificates::trust(&certificates::Places {
+                roots: &self.certificates.roots,
+                signing_authority_roots: &self.certificates.signing_authority_roots,
+                timestamp_roots: &self.certificates.timestamp_roots,
+                subjects: &self.certificates.subjects,
+            })?;
+            let policy = Policy::for_certificates(trust, &reading.ignore_paths)
+                .map_err(|why| Failure::new(Exit::Usage, "cannot use --ignore-path").cause(why))?;
+            return Ok(vec![policy]);
+        }
         let files = if self.policies.is_empty() {
             context.config()?.policy.files
         } else {
@@ -122,7 +168,7 @@ impl Selection {
         };
         if files.is_empty() {
             return Err(Failure::new(Exit::Usage, "nothing says whose word counts").hint(
-                "name a policy with --policy FILE or a key with --key KEY, or configure [policy] files",
+                "name a policy with --policy FILE, a key with --key KEY or certificates with --certificate-roots PATH, or configure [policy] files",
             ));
         }
         let keyring = context.keyring()?;

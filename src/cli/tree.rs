@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::output::Style;
-use super::select::{self, Reading, Selection};
+use super::select::{self, Certificates, Reading, Selection};
 use super::{Context, Output, block_on, size};
 use crate::ops::tree::{self, Branch};
 use crate::ops::{Exit, Failure, gather, verify};
@@ -27,11 +27,13 @@ pub struct Arguments {
     #[arg(long)]
     files: bool,
     /// Mark what holds under this policy; repeatable
-    #[arg(long = "policy", value_name = "FILE", conflicts_with = "key")]
+    #[arg(long = "policy", value_name = "FILE", conflicts_with_all = ["key", "certificates"])]
     policies: Vec<PathBuf>,
     /// Mark what was signed by this key
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", conflicts_with = "certificates")]
     key: Option<String>,
+    #[command(flatten)]
+    certificates: Certificates,
 }
 
 impl Arguments {
@@ -60,12 +62,13 @@ impl Arguments {
         context: &Context,
         output: &Output,
     ) -> Result<Option<Verdict>, Failure> {
-        if self.key.is_none() && self.policies.is_empty() {
+        if self.key.is_none() && self.policies.is_empty() && !self.certificates.are_named() {
             return Ok(None);
         }
         let selection = Selection {
             policies: self.policies.clone(),
             key: self.key.clone(),
+            certificates: self.certificates.clone(),
             bundles: Vec::new(),
         };
         let reading = Reading {

@@ -3,7 +3,7 @@
 //! Nothing here but private keys touches the random generator: verifying must
 //! not pay for its start.
 
-#[cfg(feature = "sign")]
+#[cfg(any(feature = "sign", feature = "notation"))]
 mod ecdsa;
 mod hash;
 mod parts;
@@ -12,7 +12,7 @@ mod private;
 mod public_key;
 mod scheme;
 
-#[cfg(feature = "sign")]
+#[cfg(any(feature = "sign", feature = "notation"))]
 pub use ecdsa::ecdsa_der;
 pub use hash::{Hasher, MultiHasher, sha256};
 pub use parts::{PublicParts, curve_der};

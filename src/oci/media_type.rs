@@ -50,6 +50,10 @@ pub const COSIGN_SIGNATURE: &str = "application/vnd.dev.cosign.artifact.sig.v1+j
 pub const IN_TOTO: &str = "application/vnd.in-toto+json";
 /// Artifact type of a Notation signature.
 pub const NOTATION: &str = "application/vnd.cncf.notary.signature";
+/// Envelope of a Notation signature in JSON (JWS).
+pub const JOSE: &str = "application/jose+json";
+/// Envelope of a Notation signature in CBOR (COSE).
+pub const COSE: &str = "application/cose";
 
 /// The tag of an entry in a layout's `index.json`.
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";

@@ -5,6 +5,7 @@
 pub mod attest;
 #[cfg(feature = "sign")]
 pub mod audit;
+pub mod certificates;
 #[cfg(feature = "sign")]
 pub mod copy;
 #[cfg(feature = "sign")]

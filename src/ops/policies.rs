@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, certificates};
 use crate::durable;
 use crate::keys::{KeyFault, Keyring};
 use crate::limits;
@@ -70,6 +70,10 @@ pub(super) async fn gather(
             Want::Rules(text) => {
                 let bytes = rules(folder, &text)?;
                 gathered.rules.insert(text, bytes);
+            }
+            Want::Certificates(text) => {
+                let files = certificates::read(&folder.join(&text))?;
+                gathered.certificates.insert(text, files);
             }
         }
     }

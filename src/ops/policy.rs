@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::policies::{folder_of, gather, read, rules};
-use super::{Exit, Failure};
+use super::{Exit, Failure, certificates};
 use crate::digest::Digest;
 use crate::durable::{self, Existing};
 use crate::keys::Keyring;
@@ -109,7 +109,7 @@ fn check_file(file: &Path) -> CheckedFile {
             locked: document.is_locked(),
             findings,
         };
-        match gather_rules(&document, folder_of(file)) {
+        match gather_files(&document, folder_of(file)) {
             Ok(gathered) => checked.findings.extend(policy::check(document, &gathered)),
             Err(failure) => checked.findings.push(Finding {
                 severity: Severity::Error,
@@ -202,9 +202,9 @@ fn test_file(file: &Path) -> Result<Tested, Failure> {
         let documents = read(&subject)?;
         let mut gathered = Gathered::default();
         for document in &documents {
-            gathered
-                .rules
-                .extend(gather_rules(document, folder_of(&subject))?.rules);
+            let found = gather_files(document, folder_of(&subject))?;
+            gathered.rules.extend(found.rules);
+            gathered.certificates.extend(found.certificates);
         }
         suite.run(documents, &gathered)?
     };
@@ -349,12 +349,20 @@ fn rego(file: &Path) -> Result<Rego, Failure> {
     })
 }
 
-fn gather_rules(document: &Document, folder: &Path) -> Result<Gathered, Failure> {
+/// What lies beside a policy: rules and certificates, and no keys.
+fn gather_files(document: &Document, folder: &Path) -> Result<Gathered, Failure> {
     let mut gathered = Gathered::default();
     for want in document.wants() {
-        if let Want::Rules(name) = want {
-            let text = rules(folder, &name)?;
-            gathered.rules.insert(name, text);
+        match want {
+            Want::Rules(name) => {
+                let text = rules(folder, &name)?;
+                gathered.rules.insert(name, text);
+            }
+            Want::Certificates(name) => {
+                let files = certificates::read(&folder.join(&name))?;
+                gathered.certificates.insert(name, files);
+            }
+            Want::Key(_) => {}
         }
     }
     Ok(gathered)

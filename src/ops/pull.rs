@@ -105,9 +105,10 @@ pub async fn pull(
     for one in found {
         let kept = match one.format {
             Format::Bundle => keep(&beside, &one.bytes, &digest).await,
-            other @ (Format::SimpleSigning { .. } | Format::Envelope | Format::Statement) => {
-                Err(other.in_words().to_owned())
-            }
+            other @ (Format::SimpleSigning { .. }
+            | Format::Envelope
+            | Format::Notation { .. }
+            | Format::Statement) => Err(other.in_words().to_owned()),
             Format::Foreign(what) => Err(what),
             Format::Malformed(why) | Format::Unreadable(why) => Err(why),
         };

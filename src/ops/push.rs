@@ -215,9 +215,10 @@ async fn attach(
             Err(error @ (StoreError::Bundle(_) | StoreError::Statement(_))) => error.to_string(),
             Err(error) => return Err(error.into()),
         },
-        other @ (Format::SimpleSigning { .. } | Format::Envelope | Format::Statement) => {
-            other.in_words().to_owned()
-        }
+        other @ (Format::SimpleSigning { .. }
+        | Format::Envelope
+        | Format::Notation { .. }
+        | Format::Statement) => other.in_words().to_owned(),
         Format::Foreign(what) => what,
         Format::Malformed(why) | Format::Unreadable(why) => why,
     };

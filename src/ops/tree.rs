@@ -86,7 +86,7 @@ pub struct Part {
 #[derive(Debug, Default, Serialize)]
 pub struct Held {
     /// How it is packed, where that is not a bundle: `cosign-legacy`, `dsse`,
-    /// or `unsigned`.
+    /// `notation`, or `unsigned`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<&'static str>,
     /// What the signer of a simple-signing payload calls the image.
@@ -177,7 +177,10 @@ fn evidence(one: &Untrusted, verdict: Option<&Verdict>) -> Branch {
     };
     match &one.format {
         Format::Bundle => held::bundle(&mut branch, &one.bytes, &one.origin, verdict),
-        Format::SimpleSigning { .. } | Format::Envelope | Format::Statement => {
+        Format::SimpleSigning { .. }
+        | Format::Envelope
+        | Format::Notation { .. }
+        | Format::Statement => {
             one.format.in_words().clone_into(&mut branch.what);
         }
         Format::Foreign(what) => branch.what.clone_from(what),

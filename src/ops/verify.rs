@@ -105,7 +105,12 @@ pub fn decide(gathered: &Gathered, request: &Request<'_>) -> Result<Verdict, Fai
     }
     for policy in selected {
         let observed = seen_by(policy, gathered, request.stage);
-        let checked = verify::check(&gathered.evidence, &observed, policy.authorities());
+        let checked = verify::check(
+            &gathered.evidence,
+            &observed,
+            policy.authorities(),
+            request.now,
+        );
         let facts = facts(gathered, request, &checked, policy);
         if let Some(model) = &facts.model {
             // Under several policies a file is unsigned if it is under any.
@@ -158,6 +163,7 @@ fn seen_by<'a>(
     Cow::Owned(Observed {
         identities: vec![gathered.artifact.identity],
         manifest: gathered.observed.manifest,
+        described: gathered.observed.described.clone(),
         size: gathered.artifact.size,
         ..Observed::default()
     })

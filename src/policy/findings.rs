@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::compile::{Gathered, Policy};
-use super::document::{Document, KeySource, Mode};
+use super::document::{CertificateSource, ClauseSource, Document, KeySource, Mode};
 use super::error::PolicyError;
 use crate::verify::{SignatureFormat, Stage};
 
@@ -62,22 +62,7 @@ fn findings(document: &Document) -> Vec<Finding> {
     warn_mode(document, &mut say);
     used_authorities(document, &mut say);
     for (i, clause) in document.clauses.iter().enumerate() {
-        let readable = [
-            SignatureFormat::Bundle,
-            SignatureFormat::Oms,
-            SignatureFormat::Raw,
-            SignatureFormat::CosignLegacy,
-        ];
-        let formats = &clause.signatures.formats;
-        if clause.signatures.threshold > 0 && !formats.iter().any(|f| readable.contains(f)) {
-            say(
-                Severity::Error,
-                "spec.signatures.formats",
-                format!(
-                    "clause {i}: this version reads none of the formats named; bundle, oms, raw and cosign-legacy are read"
-                ),
-            );
-        }
+        formats(document, i, clause, &mut say);
         for (a, attestation) in clause.attestations.iter().enumerate() {
             let twin = clause.attestations[..a].iter().any(|earlier| {
                 earlier.uri == attestation.uri
@@ -106,6 +91,19 @@ fn findings(document: &Document) -> Vec<Finding> {
         }
     }
     for authority in &document.authorities {
+        let certificates = authority.certificates.iter();
+        let lists = certificates.flat_map(|c| c.lists());
+        for source in lists.flat_map(|(_, list)| list) {
+            if let CertificateSource::Reference { text, field, .. } = source {
+                say(
+                    Severity::Info,
+                    field,
+                    format!(
+                        "{text} is read at each use; obreia policy lock puts the certificates here"
+                    ),
+                );
+            }
+        }
         for key in &authority.keys {
             if let KeySource::Reference { text, field, .. } = key {
                 say(
@@ -138,6 +136,48 @@ fn warn_mode(document: &Document, say: &mut impl FnMut(Severity, &str, String)) 
             format!(
                 "warn is refused at {}, where a warning stops nothing; use enforce, or leave these out of stages",
                 enforcing.join(" and ")
+            ),
+        );
+    }
+}
+
+/// Notation's signatures are by certificates, and all others by keys.
+fn formats(
+    document: &Document,
+    i: usize,
+    clause: &ClauseSource,
+    say: &mut impl FnMut(Severity, &str, String),
+) {
+    let formats = &clause.signatures.formats;
+    let notation = formats.contains(&SignatureFormat::Notation);
+    let others = formats.iter().any(|f| *f != SignatureFormat::Notation);
+    let from: Vec<_> = document
+        .authorities
+        .iter()
+        .filter(|authority| clause.signatures.from.contains(&authority.name))
+        .map(|authority| authority.certificates.is_some())
+        .collect();
+    let (certificates, keys) = (from.contains(&true), from.contains(&false));
+    let severity = match (notation && certificates) || (others && keys) {
+        _ if clause.signatures.threshold == 0 => return,
+        false => Severity::Error,
+        true => Severity::Warning,
+    };
+    if notation && !certificates {
+        say(
+            severity,
+            "spec.signatures.formats",
+            format!(
+                "clause {i}: notation counts by certificates, and no authority in from has any"
+            ),
+        );
+    }
+    if certificates && !notation {
+        say(
+            severity,
+            "spec.signatures.formats",
+            format!(
+                "clause {i}: an authority in from is known by certificates, whose signatures are of format notation, which is not named"
             ),
         );
     }

@@ -3,12 +3,12 @@
 use serde_json::{Map, Value, json};
 
 use super::compile::Gathered;
-use super::document::{Dialect, Document, KeySource};
+use super::document::{CertificateSource, CertificatesSource, Dialect, Document, KeySource};
 use super::error::PolicyError;
-use crate::trust::TrustedKey;
+use crate::trust::{TrustedKey, pem_of};
 
-/// The document's tree with public keys in place of key references and rules
-/// in place of the names of their files, so that it can be used without KMS
+/// The document's tree with public keys in place of key references, and
+/// certificates and rules in place of the names of their files, so that it can be used without KMS
 /// and without a folder beside it. What it decides, and so its digest, stays.
 ///
 /// # Errors
@@ -63,6 +63,12 @@ pub fn lock(document: &Document, gathered: &Gathered) -> Result<Value, PolicyErr
             }
         }
     }
+    for (i, authority) in document.authorities.iter().enumerate() {
+        if let Some(source) = &authority.certificates {
+            let entry = format!("/spec/authorities/{i}/certificates");
+            inline_certificates(tree.pointer_mut(&entry), source, gathered)?;
+        }
+    }
     inline(tree.pointer_mut("/spec/rules"), gathered);
     let attestations = tree
         .pointer_mut("/spec/attestations")
@@ -85,6 +91,47 @@ fn describe(key: &TrustedKey, reference: &str) -> Value {
     entry.insert("state".to_owned(), key.state.as_str().into());
     entry.insert("scheme".to_owned(), key.scheme.to_string().into());
     Value::Object(entry)
+}
+
+/// Puts certificates in the place of the names of their files.
+fn inline_certificates(
+    entry: Option<&mut Value>,
+    source: &CertificatesSource,
+    gathered: &Gathered,
+) -> Result<(), PolicyError> {
+    let Some(entry) = entry else { return Ok(()) };
+    for (name, list) in source.lists() {
+        let mut texts = Vec::new();
+        for one in list {
+            let (at, field, files) = match one {
+                CertificateSource::Inline { pem, .. } => {
+                    texts.push(Value::from(pem.as_str()));
+                    continue;
+                }
+                CertificateSource::Reference { text, at, field } => {
+                    let found = gathered.certificates.get(text);
+                    let files = found.ok_or_else(|| PolicyError::NotGathered {
+                        at: at.clone(),
+                        field: field.clone(),
+                        wanted: text.clone(),
+                    })?;
+                    (at, field, files)
+                }
+            };
+            for (file, bytes) in files {
+                let pems = pem_of(bytes).map_err(|why| PolicyError::Field {
+                    at: at.clone(),
+                    field: field.clone(),
+                    detail: format!("{file}: {why}"),
+                })?;
+                texts.extend(pems.into_iter().map(Value::from));
+            }
+        }
+        if !list.is_empty() {
+            entry[name] = Value::Array(texts);
+        }
+    }
+    Ok(())
 }
 
 /// Puts the text of rules in the place of their file's name.

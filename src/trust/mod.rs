@@ -1,5 +1,12 @@
 //! Whose word counts: keys that a verifier trusts, by the name a policy gives them.
 
+#[cfg(feature = "notation")]
+mod certificates;
+#[cfg(not(feature = "notation"))]
+#[path = "certificates_absent.rs"]
+mod certificates;
+
+pub use certificates::{CertificateTrust, Given, pem_of};
 use serde::Serialize;
 
 use crate::crypto::{PublicKey, Scheme};
@@ -82,4 +89,6 @@ pub struct Authority {
     pub name: String,
     /// Its keys, all versions.
     pub keys: Vec<TrustedKey>,
+    /// Whose certificates speak for it.
+    pub certificates: Option<CertificateTrust>,
 }

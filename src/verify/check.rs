@@ -3,8 +3,11 @@
 use serde_json::{Map, Value};
 
 use super::evidence::{Evidence, EvidenceBody, Observed};
-use super::facts::{AttestationFact, SignatureFact, SignatureFormat, SignerKey, Verified};
+use super::facts::{
+    AttestationFact, CertificateFact, SignatureFact, SignatureFormat, SignerKey, Verified,
+};
 use super::keys::{self, Candidate};
+use super::notation;
 use super::reason::{Reason, ReasonCode};
 use super::simple;
 use super::verdict::EvidenceReport;
@@ -14,6 +17,7 @@ use crate::digest::{Algorithm, Digest};
 use crate::dsse::{self, Envelope};
 use crate::limits;
 use crate::statement::{self, Statement};
+use crate::time::Timestamp;
 use crate::trust::Authority;
 
 /// What to do about evidence that belongs elsewhere.
@@ -50,12 +54,24 @@ pub struct Checked {
 /// 8. it is a signature (message, cosign's `sign/v1`, OpenSSF) or else an
 ///    attestation, never both.
 ///
+/// Notation's signatures are by certificates, and have steps of their own.
+/// `now` is the present time, at which what has an end must not have ended.
+///
 /// It does not establish that the signer was allowed to sign this, nor when it
 /// signed: the first is the policy's to say, the second needs a trusted time.
-pub fn check(evidence: &[Evidence], artifact: &Observed<'_>, authorities: &[Authority]) -> Checked {
+pub fn check(
+    evidence: &[Evidence],
+    artifact: &Observed<'_>,
+    authorities: &[Authority],
+    now: Timestamp,
+) -> Checked {
     let mut checked = Checked::default();
     for piece in evidence.iter().take(limits::EVIDENCE) {
-        let report = match examine(piece, artifact, authorities) {
+        let found = match &piece.body {
+            EvidenceBody::Notation(signed) => notation::check(signed, artifact, authorities, now),
+            _ => examine(piece, artifact, authorities).map(|found| vec![found]),
+        };
+        let report = match found {
             Ok(found) => record(piece, found, &mut checked),
             Err(rejection) => EvidenceReport {
                 origin: piece.origin.clone(),
@@ -74,8 +90,40 @@ pub fn check(evidence: &[Evidence], artifact: &Observed<'_>, authorities: &[Auth
 
 /// A piece that holds.
 pub(super) struct Found {
-    pub(super) key: Candidate,
+    pub(super) signer: Signer,
     pub(super) what: What,
+}
+
+/// By whom it is.
+pub(super) struct Signer {
+    /// The authorities that it speaks for.
+    pub(super) authorities: Vec<String>,
+    /// What people call it.
+    pub(super) label: String,
+    pub(super) key: SignerKey,
+    pub(super) certificate: Option<CertificateFact>,
+    /// When, and who says so.
+    pub(super) signed_at: Option<(Timestamp, &'static str)>,
+    /// What is worth knowing about it.
+    pub(super) notes: Vec<Reason>,
+}
+
+impl From<Candidate> for Signer {
+    fn from(candidate: Candidate) -> Self {
+        Self {
+            label: candidate.label(),
+            authorities: candidate.authorities,
+            key: SignerKey {
+                id: candidate.key.key_id,
+                path: candidate.key.path,
+                version: candidate.key.version,
+                state: candidate.key.state.as_str(),
+            },
+            certificate: None,
+            signed_at: None,
+            notes: Vec::new(),
+        }
+    }
 }
 
 pub(super) enum What {
@@ -126,62 +174,69 @@ impl Rejection {
         self
     }
 
-    pub(super) fn by(mut self, key: &Candidate) -> Self {
-        self.signer = Some(key.label());
+    pub(super) fn by(self, key: &Candidate) -> Self {
+        self.by_label(&key.label())
+    }
+
+    pub(super) fn by_label(mut self, label: &str) -> Self {
+        self.signer = Some(label.to_owned());
         self
     }
 }
 
-fn record(piece: &Evidence, found: Found, checked: &mut Checked) -> EvidenceReport {
+fn record(piece: &Evidence, found: Vec<Found>, checked: &mut Checked) -> EvidenceReport {
+    let labels: Vec<&str> = found.iter().map(|f| f.signer.label.as_str()).collect();
     let mut report = EvidenceReport {
         origin: piece.origin.clone(),
         kind: "signature",
         predicate_type: None,
-        signer: Some(found.key.label()),
+        signer: Some(labels.join("; ")),
         verified: true,
         reasons: Vec::new(),
         near_miss: Vec::new(),
     };
-    let key = SignerKey {
-        id: found.key.key.key_id.clone(),
-        path: found.key.key.path.clone(),
-        version: found.key.key.version,
-        state: found.key.key.state.as_str(),
-    };
-    // One key may speak for several authorities; the fact is told for each.
-    for authority in &found.key.authorities {
-        match &found.what {
-            What::Signature {
-                format,
-                claims,
-                uncovered,
-            } => checked.signatures.push(Verified::new(SignatureFact {
-                authority: authority.clone(),
-                key: key.clone(),
-                format: *format,
-                signed_at: None,
-                time_source: None,
-                claims: claims.clone(),
-                uncovered: uncovered.clone(),
-                origin: piece.origin.clone(),
-            })),
-            What::Attestation {
-                statement,
-                digest,
-                claims,
-            } => {
-                report.kind = "attestation";
-                report.predicate_type = Some(statement.predicate_type.clone());
-                checked.attestations.push(Verified::new(AttestationFact {
-                    predicate_type: statement.predicate_type.clone(),
-                    predicate: statement.predicate.clone(),
+    for Found { signer, what } in found {
+        for note in signer.notes {
+            if !report.reasons.contains(&note) {
+                report.reasons.push(note);
+            }
+        }
+        // One key may speak for several authorities; the fact is told for each.
+        for authority in &signer.authorities {
+            match &what {
+                What::Signature {
+                    format,
+                    claims,
+                    uncovered,
+                } => checked.signatures.push(Verified::new(SignatureFact {
                     authority: authority.clone(),
-                    key: key.clone(),
-                    signed_at: None,
-                    digest: *digest,
+                    key: signer.key.clone(),
+                    format: *format,
+                    signed_at: signer.signed_at.map(|(at, _)| at),
+                    time_source: signer.signed_at.map(|(_, source)| source),
+                    certificate: signer.certificate.clone(),
                     claims: claims.clone(),
+                    uncovered: uncovered.clone(),
                     origin: piece.origin.clone(),
-                }));
+                })),
+                What::Attestation {
+                    statement,
+                    digest,
+                    claims,
+                } => {
+                    report.kind = "attestation";
+                    report.predicate_type = Some(statement.predicate_type.clone());
+                    checked.attestations.push(Verified::new(AttestationFact {
+                        predicate_type: statement.predicate_type.clone(),
+                        predicate: statement.predicate.clone(),
+                        authority: authority.clone(),
+                        key: signer.key.clone(),
+                        signed_at: None,
+                        digest: *digest,
+                        claims: claims.clone(),
+                        origin: piece.origin.clone(),
+                    }));
+                }
             }
         }
     }
@@ -203,7 +258,7 @@ fn examine(
             let candidates = keys::candidates(authorities, "")?;
             let key = message(&candidates, signature, artifact)?;
             Ok(Found {
-                key,
+                signer: key.into(),
                 what: What::Signature {
                     format: SignatureFormat::Raw,
                     claims: Map::new(),
@@ -226,6 +281,7 @@ fn examine(
             )
         }
         EvidenceBody::Statement(json) => Err(unsigned(json)),
+        EvidenceBody::Notation(_) => unreachable!("it is looked at before"),
         EvidenceBody::Foreign(what) => Err(Rejection::new(
             "unreadable",
             ReasonCode::FormatNotAllowed,
@@ -307,7 +363,7 @@ fn bundle_content(
                 .hint("the bundle was altered after signing; get it again from its source"));
             }
             Ok(Found {
-                key,
+                signer: key.into(),
                 what: What::Signature {
                     format: SignatureFormat::Bundle,
                     claims: Map::new(),
@@ -500,7 +556,7 @@ fn statement(
         let uncovered = super::model::check(&statement, artifact)
             .map_err(|rejection| rejection.of(&statement).by(&key))?;
         return Ok(Found {
-            key,
+            signer: key.into(),
             what: What::Signature {
                 format: SignatureFormat::Oms,
                 claims: Map::new(),
@@ -550,7 +606,10 @@ fn statement(
             claims,
         }
     };
-    Ok(Found { key, what })
+    Ok(Found {
+        signer: key.into(),
+        what,
+    })
 }
 
 fn envelope_signer(candidates: &[Candidate], envelope: &Envelope) -> Result<Candidate, Rejection> {

@@ -28,6 +28,8 @@ pub enum EvidenceBody {
     SimpleSigning(SimpleSigned),
     /// The JSON of a DSSE envelope that is in no bundle.
     Envelope(Vec<u8>),
+    /// Notation's signature.
+    Notation(NotationSigned),
     /// An in-toto statement that nobody signed: told, and never believed.
     Statement(Vec<u8>),
     /// Something that hangs on the artifact and is of a kind that this
@@ -48,14 +50,34 @@ pub struct SimpleSigned {
     pub certificate: bool,
 }
 
+/// An envelope of Notation's.
+#[derive(Clone, Debug)]
+pub struct NotationSigned {
+    /// The envelope.
+    pub envelope: Vec<u8>,
+    /// Whether it is COSE; otherwise it is JWS.
+    pub cose: bool,
+}
+
+/// What a manifest says that it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Described {
+    /// Its media type.
+    pub media_type: String,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
 /// The artifact as it was read and hashed.
 #[derive(Clone, Debug, Default)]
 pub struct Observed<'a> {
     /// Every digest known of it; a model directory's `dirHash` is one.
     pub identities: Vec<Identity>,
     /// The digest of its manifest, where it has one: the only thing that
-    /// cosign's older signatures are about.
+    /// cosign's older signatures, and Notation's, are about.
     pub manifest: Option<Digest>,
+    /// That manifest's media type and size, which Notation signs along.
+    pub described: Option<Described>,
     /// The bytes, where a scheme that cannot work on digests needs them.
     pub content: Option<Cow<'a, [u8]>>,
     /// Size in bytes.

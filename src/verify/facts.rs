@@ -101,6 +101,27 @@ pub struct SignerKey {
     pub state: &'static str,
 }
 
+/// The certificate whose key signed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CertificateFact {
+    /// Whose it is: `C=…, O=…, CN=…`.
+    pub subject: String,
+    /// Who issued it.
+    pub issuer: String,
+    /// Its SHA-256.
+    pub thumbprint: Digest,
+    /// SHA-256 of the trusted certificate that it leads to.
+    pub root: Digest,
+    /// `notary.x509` or `notary.x509.signingAuthority`.
+    pub scheme: &'static str,
+    /// From when on the signer does not stand by the signature any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+    /// Whether it was looked up that the certificates were not revoked: always
+    /// `not-checked`.
+    pub revocation: &'static str,
+}
+
 /// A signature that holds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SignatureFact {
@@ -114,6 +135,9 @@ pub struct SignatureFact {
     pub signed_at: Option<Timestamp>,
     /// Which source said so.
     pub time_source: Option<&'static str>,
+    /// The signer's certificate, where that is how it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<CertificateFact>,
     /// Signed annotations.
     pub claims: Map<String, Value>,
     /// Files of the model that it does not cover; empty for other artifacts.

@@ -5,6 +5,11 @@ mod evidence;
 mod facts;
 mod keys;
 mod model;
+#[cfg(feature = "notation")]
+mod notation;
+#[cfg(not(feature = "notation"))]
+#[path = "notation_absent.rs"]
+mod notation;
 mod plan;
 mod reason;
 mod simple;
@@ -12,10 +17,10 @@ mod stage;
 mod verdict;
 
 pub use check::{Checked, check};
-pub use evidence::{Evidence, EvidenceBody, Observed, SimpleSigned};
+pub use evidence::{Described, Evidence, EvidenceBody, NotationSigned, Observed, SimpleSigned};
 pub use facts::{
-    ArtifactFact, ArtifactKind, AttestationFact, Facts, ModelFacts, ModelFile, SignatureFact,
-    SignatureFormat, SignerKey, Verified,
+    ArtifactFact, ArtifactKind, AttestationFact, CertificateFact, Facts, ModelFacts, ModelFile,
+    SignatureFact, SignatureFormat, SignerKey, Verified,
 };
 pub use model::unsigned_files;
 pub use plan::{Wants, plan};

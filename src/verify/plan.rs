@@ -59,6 +59,7 @@ pub fn plan(evidence: &[Evidence], authorities: &[&Authority]) -> Wants {
                 }
             }
             EvidenceBody::SimpleSigning(_)
+            | EvidenceBody::Notation(_)
             | EvidenceBody::Statement(_)
             | EvidenceBody::Foreign(_)
             | EvidenceBody::Malformed(_) => {}

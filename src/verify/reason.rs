@@ -42,6 +42,26 @@ reasons! {
     KeyNotTrusted = "key-not-trusted",
     /// The signer's key was revoked.
     KeyRevoked = "key-revoked",
+    /// The signer's certificates lead to none that is trusted.
+    CertificateNotTrusted = "certificate-not-trusted",
+    /// The signer's certificates were not valid at the time that matters.
+    CertificateExpired = "certificate-expired",
+    /// The signer's certificates are no chain that holds.
+    CertificateInvalid = "certificate-invalid",
+    /// The signer's certificate is not for signing code.
+    CertificatePurpose = "certificate-purpose",
+    /// Whether the signer's certificates were revoked was not looked up.
+    RevocationNotChecked = "revocation-not-checked",
+    /// The signer does not stand by the signature any more.
+    SignatureExpired = "signature-expired",
+    /// The signer demands that something is understood which is not.
+    CriticalHeader = "critical-header",
+    /// The timestamp is about something else than the signature beside it.
+    TimestampMismatch = "timestamp-mismatch",
+    /// The timestamp is by somebody who is not trusted with it.
+    TimestampNotTrusted = "timestamp-not-trusted",
+    /// The timestamp is none, or does not hold.
+    TimestampInvalid = "timestamp-invalid",
     /// The key cannot have made a signature of that scheme.
     SchemeMismatch = "scheme-mismatch",
     /// Fewer distinct signers than the policy asks for.
@@ -64,7 +84,7 @@ reasons! {
     UnsignedFiles = "unsigned-files",
     /// An attestation that the policy demands was not found.
     NoAttestation = "no-attestation",
-    /// An attestation is older than the policy allows.
+    /// A signature or an attestation is older than the policy allows.
     TooOld = "too-old",
     /// The policy needs to know when, and no trusted source says so.
     TimeUntrusted = "time-untrusted",

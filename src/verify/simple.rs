@@ -59,7 +59,7 @@ pub(super) fn check(
         .hint(ANOTHER));
     }
     Ok(Found {
-        key,
+        signer: key.into(),
         what: What::Signature {
             format: SignatureFormat::CosignLegacy,
             claims: payload.optional,

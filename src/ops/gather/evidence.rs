@@ -10,7 +10,9 @@ use crate::limits;
 use crate::ops::{Exit, Failure};
 use crate::policy::Policy;
 use crate::source::registry::Class;
-use crate::verify::{self, Evidence, EvidenceBody, Reason, ReasonCode, SimpleSigned, Wants};
+use crate::verify::{
+    self, Evidence, EvidenceBody, NotationSigned, Reason, ReasonCode, SimpleSigned, Wants,
+};
 
 /// Evidence, the look-ups that failed, and what it asks to be read.
 pub(super) struct Found {
@@ -150,6 +152,10 @@ fn sort(found: Vec<Untrusted>) -> (Vec<Evidence>, Vec<Reason>) {
                 certificate,
             }),
             Format::Envelope => EvidenceBody::Envelope(one.bytes),
+            Format::Notation { cose } => EvidenceBody::Notation(NotationSigned {
+                envelope: one.bytes,
+                cose,
+            }),
             Format::Statement => EvidenceBody::Statement(one.bytes),
             Format::Foreign(what) => EvidenceBody::Foreign(what),
             Format::Malformed(why) => EvidenceBody::Malformed(why),

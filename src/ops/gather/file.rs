@@ -86,6 +86,7 @@ pub(super) async fn gather(
         observed: Observed {
             identities,
             manifest: None,
+            described: None,
             content,
             size: Some(size),
             envelope_like: start.starts_with(dsse::PAE_START),

@@ -22,7 +22,7 @@ use crate::reference::Select;
 use crate::source::file::RegularFile;
 use crate::source::layout::{Layout, Resolved};
 use crate::source::{Progress, mount};
-use crate::verify::{ArtifactFact, ArtifactKind, ModelFacts, Observed, Wants};
+use crate::verify::{ArtifactFact, ArtifactKind, Described, ModelFacts, Observed, Wants};
 
 /// What a manifest packs, beside being a manifest.
 #[derive(Default)]
@@ -130,6 +130,10 @@ pub(in crate::ops) async fn read(
         observed: Observed {
             identities,
             manifest: Some(resolved.descriptor.digest),
+            described: Some(Described {
+                media_type: resolved.document.media_type().to_owned(),
+                size: resolved.bytes.len() as u64,
+            }),
             content: packed.content.map(Cow::Owned),
             size: packed.files.first().map(|f| f.size).or(size),
             envelope_like: packed.envelope_like,

@@ -69,6 +69,7 @@ pub(super) async fn gather(
         observed: Observed {
             identities: vec![identity],
             manifest: None,
+            described: None,
             content: None,
             size: Some(tree.size()),
             envelope_like: false,

@@ -26,6 +26,14 @@ pub fn is_shown(media_type: &str) -> Option<u64> {
 pub(super) fn layers(branch: &mut Branch, view: &View<'_>, node: &Node, manifest: &Manifest) {
     let origin = (view.origin)(&node.descriptor.digest);
     for (at, layer) in manifest.layers.iter().enumerate() {
+        if [media_type::JOSE, media_type::COSE].contains(&layer.media_type.as_str()) {
+            let held = Held {
+                format: Some("notation"),
+                ..Held::default()
+            };
+            branch.holds.push(judged(held, &origin, view.verdict));
+            continue;
+        }
         let Some(limit) = is_shown(&layer.media_type) else {
             continue;
         };

@@ -168,6 +168,7 @@ impl Signature {
             format: self.format.unwrap_or(usual),
             signed_at: self.signed_at,
             time_source: self.signed_at.map(|_| "supposed"),
+            certificate: None,
             claims: self.claims.clone(),
             uncovered: self.uncovered.clone(),
             origin: format!("signature by {}", self.authority),

@@ -25,7 +25,11 @@ pub(super) fn identity(
         .map(|authority| {
             let mut keys: Vec<Value> = authority.keys.iter().map(describe_key).collect();
             keys.sort_by_cached_key(canon::canonical);
-            json!({ "name": authority.name, "keys": keys })
+            let mut form = json!({ "name": authority.name, "keys": keys });
+            if let Some(certificates) = &authority.certificates {
+                form["certificates"] = certificates.describe();
+            }
+            form
         })
         .collect();
     let clauses: Vec<Value> = clauses
@@ -45,14 +49,19 @@ pub(super) fn identity(
                     })
                 })
                 .collect();
-            json!({
+            let mut form = json!({
                 "signatures": {
                     "from": clause.signatures.from,
                     "threshold": clause.signatures.threshold,
                     "formats": clause.signatures.formats,
                 },
                 "attestations": attestations,
-            })
+            });
+            // Written only where it is said, so that older policies stay the same.
+            if let Some(span) = clause.signatures.max_age {
+                form["signatures"]["maxAge"] = span.nanos().into();
+            }
+            form
         })
         .collect();
     let form = json!({

@@ -1,5 +1,6 @@
 //! From a document and what was gathered for it to a policy that decides.
 
+mod certificates;
 mod distinct;
 mod identity;
 
@@ -18,7 +19,7 @@ use super::rego::Rego;
 use crate::limits;
 use crate::statement::predicate::{VSA, same_family};
 use crate::time::Span;
-use crate::trust::{Authority, TrustedKey};
+use crate::trust::{Authority, CertificateTrust, TrustedKey};
 use crate::verify::{ArtifactKind, PolicyId, SignatureFact, SignatureFormat, Stage};
 
 /// What was fetched for documents, by the reference that names it.
@@ -28,6 +29,8 @@ pub struct Gathered {
     pub keys: BTreeMap<String, Vec<TrustedKey>>,
     /// For each [`super::Want::Rules`]: the file's bytes.
     pub rules: BTreeMap<String, Vec<u8>>,
+    /// For each [`super::Want::Certificates`]: the files' names and bytes.
+    pub certificates: BTreeMap<String, Vec<(String, Vec<u8>)>>,
 }
 
 /// A policy that decides: nothing in it has to be looked up any more.
@@ -92,9 +95,13 @@ impl Policy {
             for key in &source.keys {
                 keys.extend(resolve(key, gathered)?);
             }
+            let certificates = source.certificates.as_ref();
             authorities.push(Authority {
                 name: source.name.clone(),
                 keys,
+                certificates: certificates
+                    .map(|source| certificates::trust(source, gathered))
+                    .transpose()?,
             });
         }
         unify(&mut authorities);
@@ -136,31 +143,65 @@ impl Policy {
     /// # Errors
     /// What is wrong with an ignored path.
     pub fn for_key(keys: Vec<TrustedKey>, ignore_paths: &[String]) -> Result<Self, String> {
+        let authority = Authority {
+            name: "key".to_owned(),
+            keys,
+            certificates: None,
+        };
+        let formats = vec![
+            SignatureFormat::Bundle,
+            SignatureFormat::Oms,
+            SignatureFormat::Raw,
+            SignatureFormat::CosignLegacy,
+        ];
+        Self::for_one("--key", authority, formats, ignore_paths)
+    }
+
+    /// What `--certificate-roots` stands for: as [`Policy::for_key`], for
+    /// signatures by certificates.
+    ///
+    /// # Errors
+    /// What is wrong with an ignored path.
+    pub fn for_certificates(
+        certificates: CertificateTrust,
+        ignore_paths: &[String],
+    ) -> Result<Self, String> {
+        let authority = Authority {
+            name: "certificate".to_owned(),
+            keys: Vec::new(),
+            certificates: Some(certificates),
+        };
+        let formats = vec![SignatureFormat::Notation];
+        Self::for_one("--certificate-roots", authority, formats, ignore_paths)
+    }
+
+    fn for_one(
+        name: &str,
+        authority: Authority,
+        formats: Vec<SignatureFormat>,
+        ignore_paths: &[String],
+    ) -> Result<Self, String> {
         for path in ignore_paths {
             pattern::ignore_path(path)?;
         }
-        let name = "--key".to_owned();
-        let mut authorities = vec![Authority {
-            name: "key".to_owned(),
-            keys,
-        }];
+        let from = vec![authority.name.clone()];
+        let mut authorities = vec![authority];
         unify(&mut authorities);
         Ok(Self {
-            id: PolicyId { name, digest: None },
+            id: PolicyId {
+                name: name.to_owned(),
+                digest: None,
+            },
             origin: Origin::Key,
             matches: vec![Pattern::new(None, "**")?],
             stages: Stage::ALL.to_vec(),
             authorities,
             clauses: vec![Clause {
                 signatures: SignatureRule {
-                    from: vec!["key".to_owned()],
+                    from,
                     threshold: 1,
-                    formats: vec![
-                        SignatureFormat::Bundle,
-                        SignatureFormat::Oms,
-                        SignatureFormat::Raw,
-                        SignatureFormat::CosignLegacy,
-                    ],
+                    formats,
+                    max_age: None,
                 },
                 attestations: Vec::new(),
             }],
@@ -207,7 +248,7 @@ impl Policy {
         self.mode
     }
 
-    /// Whether it stands for a bare `--key`.
+    /// Whether it stands for a bare `--key`, or for certificates named so.
     pub fn is_for_key(&self) -> bool {
         self.origin == Origin::Key
     }
@@ -284,14 +325,15 @@ fn compile_clause(
     gathered: &Gathered,
 ) -> Result<Clause, PolicyError> {
     let rule = &clause.signatures;
-    let mut ids: Vec<&str> = authorities
-        .iter()
-        .filter(|a| rule.from.contains(&a.name))
+    let named = || authorities.iter().filter(|a| rule.from.contains(&a.name));
+    // How many signers certificates stand for, nobody can tell.
+    let countable = named().all(|a| a.certificates.is_none());
+    let mut ids: Vec<&str> = named()
         .flat_map(|a| a.keys.iter().map(|k| k.key_id.as_str()))
         .collect();
     ids.sort_unstable();
     ids.dedup();
-    if rule.threshold > ids.len() {
+    if countable && rule.threshold > ids.len() {
         return Err(PolicyError::Field {
             at: document.at.clone(),
             field: "spec.signatures.threshold".to_owned(),

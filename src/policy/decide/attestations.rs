@@ -3,14 +3,10 @@
 use super::rejections::{Rejections, of_report};
 use super::rules::Input;
 use super::signatures::untimed;
-use super::{Lookups, View, listed};
+use super::{Lookups, View, age, listed};
 use crate::policy::compile::{AttestationRule, Clause, Policy};
 use crate::statement::predicate::{self, same_family};
-use crate::time::Timestamp;
 use crate::verify::{AttestationFact, Reason, ReasonCode};
-
-/// How far ahead of the present time a trusted time may be, in nanoseconds.
-const SKEW: i64 = 300 * 1_000_000_000;
 
 /// Looks for an attestation that counts, for each one that is asked for.
 pub(super) fn check(
@@ -111,28 +107,12 @@ fn misses(
         return input.attestation_rules(rule, attestation);
     };
     if let Some(max_age) = rule.max_age {
-        let age = facts.now_ns.saturating_sub(signed_at.nanos());
-        if age < -SKEW {
-            return vec![Reason::new(
-                ReasonCode::TimeUntrusted,
-                format!(
-                    "{origin}: {} by {who} bears the time {signed_at}, which is in the future",
-                    rule.kind
-                ),
-            )];
-        }
-        if age > max_age.nanos() {
-            let until = Timestamp::from_nanos(signed_at.nanos().saturating_add(max_age.nanos()));
-            return vec![
-                Reason::new(
-                    ReasonCode::TooOld,
-                    format!(
-                        "{origin}: {} by {who} was made {signed_at} and counted until {until}",
-                        rule.kind
-                    ),
-                )
-                .hint("attest it again"),
-            ];
+        let what = format!("{origin}: {} by {who}", rule.kind);
+        if let Some(reason) = age::check(&what, signed_at, max_age, facts.now_ns) {
+            return vec![match reason.code {
+                ReasonCode::TooOld => reason.hint("attest it again"),
+                _ => reason,
+            }];
         }
     }
     input.attestation_rules(rule, attestation)

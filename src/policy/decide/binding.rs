@@ -20,10 +20,12 @@ pub(super) fn check(policy: &Policy, binding: &Binding, facts: &View<'_>, findin
     let speaks = |authority: &String| binding.from.contains(authority);
     let timed = |signed_at: Option<Timestamp>| !policy.signed_time() || signed_at.is_some();
     let mut seen = Vec::new();
-    // cosign's older signatures count for nothing where they are not named.
+    // cosign's older signatures and Notation's count for nothing where they are
+    // not named.
+    let by_name = [SignatureFormat::CosignLegacy, SignatureFormat::Notation];
     let named = |format: SignatureFormat| {
         let mut clauses = policy.clauses().iter();
-        format != SignatureFormat::CosignLegacy
+        !by_name.contains(&format)
             || clauses.any(|clause| clause.signatures.formats.contains(&format))
     };
     let theirs = facts.signatures.iter().filter(|s| speaks(&s.authority));

@@ -1,5 +1,6 @@
 //! One policy held against what verification proved.
 
+mod age;
 mod attestations;
 mod binding;
 mod rejections;

@@ -75,18 +75,25 @@ fn rank(code: ReasonCode) -> u8 {
         ReasonCode::TooOld | ReasonCode::PolicyDenied | ReasonCode::RulesFailed => 2,
         ReasonCode::TimeUntrusted => 3,
         ReasonCode::FormatNotAllowed => 4,
-        ReasonCode::KeyRevoked => 5,
+        ReasonCode::KeyRevoked | ReasonCode::SignatureExpired => 5,
         ReasonCode::ModelFileChanged => 6,
         ReasonCode::ModelFileMissing => 7,
         ReasonCode::DigestMismatch => 8,
-        ReasonCode::MessageDigestMismatch => 9,
-        ReasonCode::SignatureInvalid => 10,
+        ReasonCode::MessageDigestMismatch
+        | ReasonCode::CertificateExpired
+        | ReasonCode::TimestampMismatch
+        | ReasonCode::TimestampNotTrusted
+        | ReasonCode::TimestampInvalid => 9,
+        ReasonCode::SignatureInvalid
+        | ReasonCode::CertificateInvalid
+        | ReasonCode::CertificatePurpose
+        | ReasonCode::CriticalHeader => 10,
         ReasonCode::SchemeMismatch => 11,
         ReasonCode::MessageTooLarge | ReasonCode::LimitExceeded => 12,
         ReasonCode::PredicateInvalid | ReasonCode::StatementMalformed | ReasonCode::PayloadType => {
             13
         }
-        ReasonCode::KeyNotTrusted => 14,
+        ReasonCode::KeyNotTrusted | ReasonCode::CertificateNotTrusted => 14,
         ReasonCode::BundleMalformed => 15,
         _ => 16,
     }

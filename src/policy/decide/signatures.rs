@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::rejections::{Rejections, of_report};
-use super::{Lookups, View, listed};
+use super::{Lookups, View, age, listed};
 use crate::policy::compile::{Clause, Policy};
 use crate::verify::{Reason, ReasonCode, SignatureFact, SignatureFormat};
 
@@ -140,8 +140,18 @@ fn counts(
         )
         .hint("sign it in an accepted format, or name this one under signatures.formats"));
     }
-    if policy.signed_time() && signature.signed_at.is_none() {
+    let timed = policy.signed_time() || rule.max_age.is_some();
+    if timed && signature.signed_at.is_none() {
         return Err(untimed(origin, &who));
+    }
+    if let (Some(max_age), Some(signed_at)) = (rule.max_age, signature.signed_at) {
+        let what = format!("{origin}: the signature by {who}");
+        if let Some(reason) = age::check(&what, signed_at, max_age, facts.now_ns) {
+            return Err(match reason.code {
+                ReasonCode::TooOld => reason.hint("sign it again"),
+                _ => reason,
+            });
+        }
     }
     let stray: Vec<&str> = signature
         .uncovered

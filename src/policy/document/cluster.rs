@@ -272,10 +272,12 @@ impl Reader<'_> {
                 None | Some(Format::Legacy) => SignatureFormat::CosignLegacy,
                 Some(Format::Bundle) => SignatureFormat::Bundle,
             }],
+            max_age: None,
         };
         let source = AuthoritySource {
             name,
             keys: vec![key],
+            certificates: None,
         };
         let clause = ClauseSource {
             signatures,

@@ -71,12 +71,50 @@ pub enum Want {
     Key(String),
     /// A file of Rego, relative to the policy's folder.
     Rules(String),
+    /// A file of certificates, or a folder of such files, relative to the
+    /// policy's folder.
+    Certificates(String),
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct AuthoritySource {
     pub(super) name: String,
     pub(super) keys: Vec<KeySource>,
+    pub(super) certificates: Option<CertificatesSource>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct CertificatesSource {
+    pub(super) roots: Vec<CertificateSource>,
+    pub(super) signing_authority_roots: Vec<CertificateSource>,
+    pub(super) timestamp_roots: Vec<CertificateSource>,
+    pub(super) subjects: Vec<String>,
+    pub(super) at: Place,
+    pub(super) field: String,
+}
+
+impl CertificatesSource {
+    /// Each list by the name that it has in a document.
+    pub(super) fn lists(&self) -> [(&'static str, &[CertificateSource]); 3] {
+        [
+            ("roots", &self.roots),
+            ("signingAuthorityRoots", &self.signing_authority_roots),
+            ("timestampRoots", &self.timestamp_roots),
+        ]
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum CertificateSource {
+    Inline {
+        pem: String,
+        field: String,
+    },
+    Reference {
+        text: String,
+        at: Place,
+        field: String,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -104,6 +142,8 @@ pub struct SignatureRule {
     pub threshold: usize,
     /// Formats that count.
     pub formats: Vec<SignatureFormat>,
+    /// How old one may be, by a trusted time.
+    pub max_age: Option<Span>,
 }
 
 #[derive(Clone, Debug)]
@@ -306,7 +346,16 @@ impl Document {
                 RulesText::File(path) => Some(Want::Rules(path.clone())),
                 RulesText::Inline { .. } => None,
             });
-        let mut wants: Vec<_> = keys.chain(rules).collect();
+        let certificates = self
+            .authorities
+            .iter()
+            .filter_map(|a| a.certificates.as_ref())
+            .flat_map(|c| c.lists().into_iter().flat_map(|(_, list)| list))
+            .filter_map(|source| match source {
+                CertificateSource::Reference { text, .. } => Some(Want::Certificates(text.clone())),
+                CertificateSource::Inline { .. } => None,
+            });
+        let mut wants: Vec<_> = keys.chain(rules).chain(certificates).collect();
         wants.sort_unstable();
         wants.dedup();
         wants
@@ -325,10 +374,11 @@ impl Document {
         self
     }
 
-    /// Whether it names no key that has to be looked up, so that it can be
-    /// used without a KMS: what `obreia policy lock` makes of it.
+    /// Whether it names no key or certificate that has to be looked up, so that
+    /// it can be used without a KMS: what `obreia policy lock` makes of it.
     pub fn is_locked(&self) -> bool {
-        !self.wants().iter().any(|w| matches!(w, Want::Key(_)))
+        let rules = |want: &Want| matches!(want, Want::Rules(_));
+        self.wants().iter().all(rules)
     }
 }
 

@@ -13,6 +13,7 @@ mod limits;
 mod models;
 mod modes;
 mod names;
+mod notation;
 mod older;
 mod older_written;
 mod passphrase;

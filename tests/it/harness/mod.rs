@@ -15,6 +15,7 @@
 pub(crate) mod between;
 mod command;
 mod normalise;
+pub(crate) mod notary;
 mod output;
 mod parts;
 mod scratch;

@@ -13,11 +13,13 @@ const LAYERS: &[&[&str]] = &[
         "crypto",
         "dsse",
         "model",
+        "notation",
         "oci",
         "reference",
         "sbom",
         "statement",
         "tlog",
+        "x509",
     ],
     &["custody", "policy", "promotion", "trust", "verify"],
     &[

@@ -89,6 +89,7 @@ fn signature(authority: &str, id: &str) -> SignatureFact {
         format: SignatureFormat::Oms,
         signed_at: None,
         time_source: None,
+        certificate: None,
         claims: Map::new(),
         uncovered: Vec::new(),
         origin: format!("{id}.sig"),

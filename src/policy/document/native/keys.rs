@@ -67,9 +67,15 @@ impl Reader<'_> {
                 });
             }
         }
-        let keys = match (&authority.key, &authority.keys) {
-            (Some(key), None) => vec![self.key_reference(key, format!("{path}.key"))?],
-            (None, Some(keys)) if !keys.value.is_empty() => keys
+        let named = (&authority.key, &authority.keys, &authority.certificates);
+        let mut certificates = None;
+        let keys = match named {
+            (Some(key), None, None) => vec![self.key_reference(key, format!("{path}.key"))?],
+            (None, None, Some(wire)) => {
+                certificates = Some(self.certificates(wire, &format!("{path}.certificates"))?);
+                Vec::new()
+            }
+            (None, Some(keys), None) if !keys.value.is_empty() => keys
                 .value
                 .iter()
                 .enumerate()
@@ -79,11 +85,15 @@ impl Reader<'_> {
                 return Err(self.field(
                     place(self.file, entry),
                     path,
-                    format!("authority {name:?} needs exactly one of key and keys, and it must not be empty"),
+                    format!("authority {name:?} needs exactly one of key, keys and certificates, and it must not be empty"),
                 ));
             }
         };
-        Ok(AuthoritySource { name, keys })
+        Ok(AuthoritySource {
+            name,
+            keys,
+            certificates,
+        })
     }
 
     fn key_reference(

@@ -1,5 +1,6 @@
 //! `apiVersion: obreia/v1`, `kind: VerificationPolicy`.
 
+mod certificates;
 mod keys;
 mod wire;
 
@@ -191,6 +192,7 @@ impl Reader<'_> {
             from: None,
             threshold: None,
             formats: None,
+            max_age: None,
         });
         let from = match &wire.from {
             Some(from) => self.from("spec.signatures.from", from, known)?,
@@ -218,10 +220,12 @@ impl Reader<'_> {
             Some(formats) => formats.value,
             None => vec![SignatureFormat::Bundle, SignatureFormat::Oms],
         };
+        let max_age = self.span("spec.signatures.maxAge", wire.max_age.as_ref())?;
         Ok(SignatureRule {
             from,
             threshold,
             formats,
+            max_age: max_age.map(|(_, span)| span),
         })
     }
 
@@ -237,19 +241,7 @@ impl Reader<'_> {
             self.field(place(self.file, &wire.kind), format!("{path}.type"), detail)
         })?;
         let from = self.from(&format!("{path}.from"), &wire.from, known)?;
-        let max_age = match &wire.max_age {
-            None => None,
-            Some(text) => {
-                let span: Span = text.value.parse().map_err(|e: crate::time::TimeError| {
-                    self.field(
-                        place(self.file, text),
-                        format!("{path}.maxAge"),
-                        e.to_string(),
-                    )
-                })?;
-                Some((text.value.clone(), span))
-            }
-        };
+        let max_age = self.span(&format!("{path}.maxAge"), wire.max_age.as_ref())?;
         let rules = match &wire.rules {
             None => None,
             Some(rules) => Some(self.rules_ref(format!("{path}.rules"), rules)?),
@@ -261,6 +253,18 @@ impl Reader<'_> {
             max_age,
             rules,
         })
+    }
+
+    fn span(
+        &self,
+        field: &str,
+        text: Option<&Spanned<String>>,
+    ) -> Result<Option<(String, Span)>, PolicyError> {
+        let Some(text) = text else { return Ok(None) };
+        let span = text.value.parse().map_err(|e: crate::time::TimeError| {
+            self.field(place(self.file, text), field, e.to_string())
+        })?;
+        Ok(Some((text.value.clone(), span)))
     }
 
     fn binding(&self, wire: &Spanned<BindingWire>, known: &[&str]) -> Result<Binding, PolicyError> {

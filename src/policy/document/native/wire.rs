@@ -74,13 +74,28 @@ pub(super) struct Authority {
     #[serde(default)]
     pub(super) keys: Option<Spanned<Vec<Spanned<KeyEntry>>>>,
     #[serde(default)]
+    pub(super) certificates: Option<Spanned<Certificates>>,
+    #[serde(default)]
     pub(super) keyset: Option<Spanned<Value>>,
     #[serde(default)]
     pub(super) identity: Option<Spanned<Value>>,
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Certificates {
+    #[serde(default)]
+    pub(super) roots: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) signing_authority_roots: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) timestamp_roots: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) subjects: Vec<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Signatures {
     #[serde(default)]
     pub(super) from: Option<Spanned<Vec<Spanned<String>>>>,
@@ -88,6 +103,8 @@ pub(super) struct Signatures {
     pub(super) threshold: Option<Spanned<usize>>,
     #[serde(default)]
     pub(super) formats: Option<Spanned<Vec<SignatureFormat>>>,
+    #[serde(default)]
+    pub(super) max_age: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]

@@ -1,0 +1,95 @@
+use super::der::Elements;
+use super::{Certificate, SubjectPattern, Token};
+use crate::limits;
+
+#[test]
+fn subjects_are_read_as_notation_has_them() {
+    let same = [
+        "C=US, ST=WA, O=acme",
+        "x509.subject: C=US, ST=WA, O=acme",
+        "O=acme,S=WA,C=US",
+        " c = US , st=WA,  2.5.4.10=acme ",
+        "C=\\55S, ST=WA, O=acme",
+    ];
+    let first = SubjectPattern::parse(same[0]).unwrap();
+    for text in same {
+        assert_eq!(SubjectPattern::parse(text).as_ref(), Ok(&first), "{text}");
+    }
+    assert_eq!(SubjectPattern::parse(" * "), Ok(SubjectPattern::Any));
+    // Written again and read again, it is the same.
+    for text in [
+        "C=US, ST=WA, O=a\\, b\\; c\\\\d, CN=\\ x\\ ",
+        "C=US, ST=WA, O=\\#1 = one, 1.2.3=\\+",
+        "C=US, ST=WA, O=\\C3\\A9",
+    ] {
+        let read = SubjectPattern::parse(text).unwrap();
+        let again = SubjectPattern::parse(&read.to_string());
+        assert_eq!(again, Ok(read), "{text}");
+    }
+}
+
+#[test]
+fn a_subject_with_another_reading_is_refused() {
+    for (text, says) in [
+        ("", "no ="),
+        ("C=US, ST=WA", "names no O"),
+        ("C=US, O=acme", "names no ST"),
+        ("C=US, ST=WA, O=acme, C=US", "twice"),
+        ("C=US, ST=WA, O=acme, ", "no ="),
+        ("C=US, ST=WA, O=", "empty"),
+        ("C=US, ST=WA, O=acme+OU=x", "several attributes"),
+        ("C=US, ST=WA, O=acme, XX=1", "no attribute of that name"),
+        ("C=US, ST=WA, O=a\\", "ends with a backslash"),
+        ("C=US, ST=WA, O=a\\z1", "a backslash stands before"),
+        ("C=US, ST=WA, O=a;b", "not escaped"),
+        ("C=US, ST=WA, O=\\C3", "UTF-8"),
+        ("*, C=US", "no ="),
+    ] {
+        let error = SubjectPattern::parse(text).unwrap_err().to_string();
+        assert!(error.contains(says), "{text}: {error}");
+    }
+}
+
+#[test]
+fn what_is_no_certificate_is_refused_by_what_it_is() {
+    let long = vec![0x30; limits::CERTIFICATE + 1];
+    let text = |name: &str| format!("-----BEGIN {name}-----\nAAAA\n-----END {name}-----\n");
+    for (bytes, says) in [
+        (b"".to_vec(), "it is empty"),
+        (b"\x30\x00".to_vec(), "not an X.509 certificate"),
+        (b"\x30\x05\x00".to_vec(), "not an X.509 certificate"),
+        (text("CERTIFICATE").into_bytes(), "not an X.509 certificate"),
+        (
+            text("PUBLIC KEY").into_bytes(),
+            "not a PEM file of certificates",
+        ),
+        (text("PRIVATE KEY").into_bytes(), "holds a private key"),
+        (text("EC PRIVATE KEY").into_bytes(), "holds a private key"),
+    ] {
+        let error = Certificate::all_from(&bytes).unwrap_err().to_string();
+        assert!(error.contains(says), "{says}: {error}");
+    }
+    let error = Certificate::from_der(&long).unwrap_err().to_string();
+    assert!(error.contains("the limit is 16384"), "{error}");
+}
+
+#[test]
+fn elements_end_where_their_bytes_do() {
+    let read = |bytes: &[u8]| {
+        Elements::new(bytes)
+            .map(|e| e.map(|e| e.body.to_vec()))
+            .collect::<Result<Vec<_>, _>>()
+    };
+    assert_eq!(read(&[2, 1, 5, 4, 0]).unwrap(), [vec![5], vec![]]);
+    assert!(read(&[]).unwrap().is_empty());
+    // Cut short, of no definite length, and longer than it need be.
+    for bytes in [&[2][..], &[2, 2, 5], &[0x30, 0x80, 0, 0], &[2, 0x81, 1, 5]] {
+        assert!(read(bytes).is_err(), "{bytes:?}");
+    }
+}
+
+#[test]
+fn a_token_over_its_limit_is_not_read() {
+    let error = Token::parse(&vec![0x30; limits::TIMESTAMP + 1]).unwrap_err();
+    assert!(error.to_string().contains("the limit is"), "{error}");
+}
