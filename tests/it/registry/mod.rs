@@ -17,6 +17,7 @@ mod interop;
 mod legacy;
 mod lookups;
 mod moving;
+mod notation;
 mod older_copied;
 mod promotion;
 mod requests;
