@@ -106,7 +106,7 @@ fn new_checkpoint(place: &Place) -> PathBuf {
 
 /// Written over in place, not renamed into it: it has its block on the disk
 /// already, so that a disk that is full cannot make it lag behind.
-fn write_head(path: &Path, note: &[u8]) -> Result<(), AuditFault> {
+pub(super) fn write_head(path: &Path, note: &[u8]) -> Result<(), AuditFault> {
     let Some(file) = files::open(path, true)? else {
         return write_derived(path, note);
     };

@@ -174,6 +174,51 @@ fn many_that_wait_share_one_durable_write() {
 }
 
 #[test]
+fn what_lags_behind_the_journal_does_not_for_long() {
+    let log = Log::new();
+    let sink = open(log.state());
+    block_on(async {
+        for n in 0..300 {
+            sink.append(&event("sign")).await.unwrap();
+            // Whatever the checkpoint covers, all is there and nothing is wrong.
+            if n % 60 == 59 {
+                let report = log.report();
+                assert_eq!((report.problems, report.size), (vec![], n + 1));
+            }
+        }
+        // Nobody appends any more, and it is made all the same.
+        let begun = std::time::Instant::now();
+        while log.report().checkpoint != Some(300) {
+            assert!(begun.elapsed().as_secs() < 60, "{:?}", log.report());
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        sink.append(&event("sign")).await.unwrap();
+        sink.append(&event("sign")).await.unwrap();
+    });
+    drop(sink);
+    log.is_whole(302);
+}
+
+#[test]
+fn who_was_overtaken_while_it_lagged_reads_the_log_anew() {
+    let log = Log::new();
+    let other = log.state().join("x");
+    fs::create_dir(&other).unwrap();
+    let other = other.join("..");
+    let sink = open(log.state());
+    for n in 0..20 {
+        block_on(async {
+            sink.append(&event("one")).await.unwrap();
+            sink.append(&event("two")).await.unwrap();
+        });
+        assert_eq!(append_at(&other, "three").unwrap().seq, 3 * n + 2);
+    }
+    block_on(sink.append(&event("four"))).unwrap();
+    drop(sink);
+    log.is_whole(61);
+}
+
+#[test]
 fn what_two_processes_append_in_turn_is_one_log() {
     let log = Log::new();
     // By another path it is another writer, as in another process.

@@ -7,7 +7,9 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -16,12 +18,18 @@ use super::event::Position;
 use super::files::{self, Identity, failed, write_durable};
 use super::journal::{frame, header};
 use super::place::Place;
-use super::publish::Next;
+use super::publish::{Next, write_head};
 use super::{AuditFault, AuditSink, Event, Generation, Receipt};
-use crate::tlog::{Checkpoint, Hash, MAX_ENTRY, NoteSigner, WIDTH, put_entry, split_entries};
+use crate::tlog::{
+    Checkpoint, Frontier, Hash, MAX_ENTRY, NoteSigner, WIDTH, put_entry, split_entries,
+};
 
 /// Most events of one write: no more than one bundle becomes full twice.
 const BATCH: usize = WIDTH as usize;
+
+/// How long tiles, entries and the checkpoint may lag behind the journal,
+/// which is what makes records durable.
+const LAG: Duration = Duration::from_millis(50);
 
 /// The log of a state folder, which must exist: one that vanished is not
 /// begun anew. All that have it open in this process share their writes.
@@ -39,6 +47,7 @@ pub fn open(state: &Path) -> Box<dyn AuditSink> {
             place: Place::in_state(&path),
             waiting: Mutex::default(),
             turn: Arc::default(),
+            lags: AtomicBool::new(false),
         });
         writers.insert(path, Arc::downgrade(&writer));
         writer
@@ -52,6 +61,8 @@ struct Writer {
     place: Place,
     waiting: Mutex<VecDeque<Waiting>>,
     turn: Arc<tokio::sync::Mutex<Option<Open>>>,
+    /// Somebody is to look in a moment whether something lags behind.
+    lags: AtomicBool,
 }
 
 type Answer = Result<Receipt, AuditFault>;
@@ -79,8 +90,14 @@ impl AuditSink for Sink {
                 let writer = Arc::clone(&self.0);
                 // The turn goes along: should nobody wait for it any more, the
                 // write still ends before the next one begins.
-                let written =
-                    tokio::task::spawn_blocking(move || writer.write_waiting(&mut turn)).await;
+                let written = tokio::task::spawn_blocking(move || {
+                    writer.write_waiting(&mut turn);
+                    turn.as_ref().is_some_and(Open::lags)
+                })
+                .await;
+                if matches!(written, Ok(true)) {
+                    catch_up_later(&self.0);
+                }
                 match mine.try_recv() {
                     Ok(answer) => return answer,
                     Err(oneshot::error::TryRecvError::Empty) if written.is_ok() => {}
@@ -101,7 +118,50 @@ impl AuditSink for Sink {
     }
 }
 
+/// Sees to it that what lags behind now does not for long.
+fn catch_up_later(writer: &Arc<Writer>) {
+    if writer.lags.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    // Should the runtime end first, dropping the writer does it.
+    let writer = Arc::downgrade(writer);
+    tokio::spawn(async move {
+        tokio::time::sleep(LAG).await;
+        let Some(writer) = writer.upgrade() else {
+            return;
+        };
+        let mut turn = Arc::clone(&writer.turn).lock_owned().await;
+        writer.lags.store(false, Ordering::Relaxed);
+        let _made_anew_by_the_next_write =
+            tokio::task::spawn_blocking(move || writer.catch_up(&mut turn)).await;
+    });
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        let turn = Arc::clone(&self.turn);
+        if let Ok(mut turn) = turn.try_lock() {
+            self.catch_up(&mut turn);
+        }
+    }
+}
+
 impl Writer {
+    /// Makes what lags behind the journal. Where that fails, the next write
+    /// makes it anew, and is refused if it cannot.
+    fn catch_up(&self, turn: &mut Option<Open>) {
+        if !turn.as_ref().is_some_and(Open::lags) {
+            return;
+        }
+        let Some(mut open) = turn.take() else { return };
+        let Ok(_lock) = files::lock(&self.place.folder, true) else {
+            return;
+        };
+        if open.is_current(&self.place) && open.catch_up(&self.place).is_ok() {
+            *turn = Some(open);
+        }
+    }
+
     fn waiting(&self) -> std::sync::MutexGuard<'_, VecDeque<Waiting>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -153,9 +213,11 @@ struct Open {
     edge: Edge,
     file: File,
     identity: Identity,
-    /// Nothing was written since it was opened: what is derived from the
-    /// journal may lag behind it.
-    fresh: bool,
+    /// The tree that tiles, entries and the checkpoint were last made for;
+    /// `None` where that is not known, as after a crash.
+    made: Option<Frontier>,
+    /// When that was.
+    since: Instant,
 }
 
 impl Open {
@@ -170,7 +232,8 @@ impl Open {
             edge,
             file,
             identity,
-            fresh: true,
+            made: None,
+            since: Instant::now(),
         })
     }
 
@@ -180,6 +243,50 @@ impl Open {
         Identity::at(&place.journal) == Some(self.identity)
             && Identity::at(&place.checkpoint).is_some()
             && Identity::at(&place.key).is_some()
+    }
+
+    /// Whether anything that is made from the journal is older than it.
+    fn lags(&self) -> bool {
+        (self.made.as_ref()).is_some_and(|made| made.size() < self.edge.frontier.size())
+    }
+
+    /// Makes it for what the journal holds now.
+    fn catch_up(&mut self, place: &Place) -> Result<(), AuditFault> {
+        let Some(made) = self.made.take() else {
+            return Ok(());
+        };
+        let note = self.note(place, &self.edge.frontier)?.1;
+        let entries = split_entries(&self.edge.entries)
+            .map_err(|e| super::edge::broken(&place.journal, &e.to_string()))?;
+        let next = Next {
+            before: &made,
+            after: &self.edge.frontier,
+            full: &[],
+            entries: &entries,
+            first: self.edge.base.size(),
+            note: &note,
+            anew: false,
+        };
+        next.prepare(place)?;
+        next.reveal(place)?;
+        self.made = Some(self.edge.frontier.clone());
+        self.since = Instant::now();
+        Ok(())
+    }
+
+    /// The signature over a tree, and the checkpoint with it.
+    fn note(&self, place: &Place, tree: &Frontier) -> Result<([u8; 64], String), AuditFault> {
+        let checkpoint = Checkpoint {
+            origin: self.signer.key().name().to_owned(),
+            size: tree.size(),
+            root: tree.root(),
+        };
+        let signature = self.signer.sign(&checkpoint).map_err(|e| AuditFault::Key {
+            path: place.key.clone(),
+            why: e.to_string(),
+        })?;
+        let note = self.signer.note(&checkpoint, &signature);
+        Ok((signature, note))
     }
 
     fn append(&mut self, place: &Place, events: &[&Event]) -> Result<Vec<Receipt>, AuditFault> {
@@ -218,64 +325,70 @@ impl Open {
                 base = Some(after.clone());
             }
         }
-        let checkpoint = Checkpoint {
-            origin: self.signer.key().name().to_owned(),
-            size,
-            root: after.root(),
-        };
-        let signature = self.signer.sign(&checkpoint).map_err(|e| AuditFault::Key {
-            path: place.key.clone(),
-            why: e.to_string(),
-        })?;
-        let note = self.signer.note(&checkpoint, &signature);
+        let (signature, note) = self.note(place, &after)?;
+        let turns = first > self.edge.base.size();
+        let made = self.made.take();
         let mut entries = std::mem::take(&mut self.edge.entries);
         entries.extend_from_slice(&added);
-        let split = split_entries(&entries)
-            .map_err(|e| super::edge::broken(&place.journal, &e.to_string()))?;
-        let next = Next {
-            before,
-            after: &after,
-            full: &full,
-            entries: &split,
-            first: self.edge.base.size(),
-            note: &note,
-            anew: self.fresh,
-        };
-        next.prepare(place)?;
-        // From here on the records are durable, or were never there.
-        let turned = match base {
-            Some(base) if first > self.edge.base.size() => {
-                let kept = (first - self.edge.base.size()) as usize;
-                let kept: usize = split.iter().take(kept).map(|e| e.len() + 2).sum();
-                let journal = [header(&base), frame(&entries[kept..], &signature)].concat();
-                write_durable(&place.folder, &place.journal, &journal)?;
-                Some((base, kept, journal.len() as u64))
-            }
-            _ => {
+        let lately = self.since.elapsed() < LAG;
+        self.made = match made {
+            // Full tiles and bundles are made before the journal lets go of them.
+            Some(made) if lately && full.is_empty() && !turns => {
                 self.add(place, &frame(&added, &signature))?;
-                None
+                self.edge.whole += frame_len(added.len());
+                let headed = write_head(&place.head, note.as_bytes());
+                headed.is_ok().then_some(made)
+            }
+            made => {
+                let split = split_entries(&entries)
+                    .map_err(|e| super::edge::broken(&place.journal, &e.to_string()))?;
+                let next = Next {
+                    before: made.as_ref().unwrap_or(before),
+                    after: &after,
+                    full: &full,
+                    entries: &split,
+                    first: self.edge.base.size(),
+                    note: &note,
+                    anew: made.is_none(),
+                };
+                next.prepare(place)?;
+                // From here on the records are durable, or were never there.
+                let turned = match base {
+                    Some(base) if turns => {
+                        let kept = (first - self.edge.base.size()) as usize;
+                        let kept: usize = split.iter().take(kept).map(|e| e.len() + 2).sum();
+                        let journal = [header(&base), frame(&entries[kept..], &signature)].concat();
+                        write_durable(&place.folder, &place.journal, &journal)?;
+                        Some((base, kept, journal.len() as u64))
+                    }
+                    _ => {
+                        self.add(place, &frame(&added, &signature))?;
+                        None
+                    }
+                };
+                let revealed = next.reveal(place);
+                match turned {
+                    Some((base, kept, len)) => {
+                        self.edge.base = base;
+                        entries.drain(..kept);
+                        self.edge.whole = len;
+                        self.file = files::open(&place.journal, true)?
+                            .ok_or_else(|| place.missing(&place.journal))?;
+                    }
+                    None => self.edge.whole += frame_len(added.len()),
+                }
+                self.since = Instant::now();
+                // The records are durable whatever became of the rest: the next
+                // write makes it anew, and is refused if it cannot.
+                revealed.is_ok().then(|| after.clone())
             }
         };
-        let revealed = next.reveal(place);
         self.edge.signature = signature.to_vec();
         self.edge.generation = at.generation;
         self.edge.frontier = after;
         self.edge.torn = 0;
-        match turned {
-            Some((base, kept, len)) => {
-                self.edge.base = base;
-                entries.drain(..kept);
-                self.edge.whole = len;
-                self.file = files::open(&place.journal, true)?
-                    .ok_or_else(|| place.missing(&place.journal))?;
-            }
-            None => self.edge.whole += frame_len(added.len()),
-        }
         self.edge.entries = entries;
         self.identity = Identity::of_file(&place.journal, &self.file)?;
-        // The records are durable whatever became of the rest: the next write
-        // makes it anew, and is refused if it cannot.
-        self.fresh = revealed.is_err();
         Ok(receipts)
     }
 
