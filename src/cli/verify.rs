@@ -14,6 +14,7 @@ obreia verify model/ --key signer.pub\n  \
 obreia verify app.bin --policy production.yaml --explain\n  \
 obreia verify oci-layout:store:v1 --key kms://model-sign/prod/acme/fraud -o json\n  \
 obreia verify registry.example/web:v1 --key signer.pub\n  \
+obreia verify registry.example/web:v1 --certificate-roots ca.pem --certificate-subject \"C=US, ST=WA, O=acme\"\n  \
 obreia verify sha256:2c26… --bundle app.bin.sigstore.json --key signer.pub\n\n\
 Exit codes: 0 allowed, 1 denied, 4 undetermined. Reasons: docs/reasons.md")]
 pub struct Arguments {

@@ -275,3 +275,20 @@ fn a_critical_number_is_not_understood() {
     let error = read_cose(cose(|h| h.add_critical_label(label))).unwrap_err();
     assert_eq!(error, EnvelopeError::Critical("33".to_owned()));
 }
+
+#[test]
+fn no_change_of_an_envelope_makes_it_panic() {
+    let jws = jws(&headers(), &payload(), |_| {});
+    let cose = cose(|header| header).to_tagged_vec().unwrap();
+    for (bytes, format) in [(jws, EnvelopeFormat::Jws), (cose, EnvelopeFormat::Cose)] {
+        assert!(Envelope::parse(&bytes, format).is_ok());
+        for at in 0..bytes.len() {
+            assert!(Envelope::parse(&bytes[..at], format).is_err(), "{at}");
+            for change in [1, 0x20, 0x80, 0xff] {
+                let mut changed = bytes.clone();
+                changed[at] ^= change;
+                let _read_or_refused = Envelope::parse(&changed, format);
+            }
+        }
+    }
+}

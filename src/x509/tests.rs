@@ -1,5 +1,5 @@
 use super::der::Elements;
-use super::{Certificate, SubjectPattern, Token};
+use super::{Certificate, ChainError, Stamp, SubjectPattern, TimestampError, Token};
 use crate::limits;
 
 #[test]
@@ -92,4 +92,53 @@ fn elements_end_where_their_bytes_do() {
 fn a_token_over_its_limit_is_not_read() {
     let error = Token::parse(&vec![0x30; limits::TIMESTAMP + 1]).unwrap_err();
     assert!(error.to_string().contains("the limit is"), "{error}");
+}
+
+fn testdata(name: &str) -> Vec<u8> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    std::fs::read(root.join("testdata/notation").join(name)).unwrap()
+}
+
+/// A token of OpenSSL's over `x`.
+fn verify(token: &[u8], message: &[u8], roots: &[Certificate]) -> Result<Stamp, TimestampError> {
+    Token::parse(token)?.verify(message, roots)
+}
+
+#[test]
+fn a_token_of_openssl_says_when_and_by_whom() {
+    let token = testdata("token.der");
+    let roots = Certificate::all_from(&testdata("tsa.pem")).unwrap();
+    let stamp = verify(&token, b"x", &roots).unwrap();
+    assert_eq!(stamp.by, "C=US, ST=WA, O=acme, CN=seed");
+    assert_eq!(stamp.latest.secs() - stamp.earliest.secs(), 2);
+    assert_eq!(stamp.at.secs() - stamp.earliest.secs(), 1);
+    let other = verify(&token, b"y", &roots);
+    assert_eq!(other, Err(TimestampError::OtherMessage));
+    let nobody = verify(&token, b"x", &[]);
+    let not_trusted = matches!(
+        nobody,
+        Err(TimestampError::Signer(ChainError::NotTrusted { .. }))
+    );
+    assert!(not_trusted, "{nobody:?}");
+}
+
+#[test]
+fn a_changed_token_says_nothing_else() {
+    let token = testdata("token.der");
+    let roots = Certificate::all_from(&testdata("tsa.pem")).unwrap();
+    let stamp = verify(&token, b"x", &roots).unwrap();
+    let mut refused = 0;
+    for at in 0..token.len() {
+        assert!(verify(&token[..at], b"x", &roots).is_err(), "{at}");
+        for bit in [1, 4, 0x80] {
+            let mut changed = token.clone();
+            changed[at] ^= bit;
+            match verify(&changed, b"x", &roots) {
+                // A few bytes are signed by nobody, and say nothing here.
+                Ok(same) => assert_eq!(same, stamp, "{at}"),
+                Err(_) => refused += 1,
+            }
+        }
+    }
+    assert!(refused > token.len() * 2, "{refused}");
 }

@@ -11,6 +11,7 @@ use crate::time::Timestamp;
 /// The baseline policy of ETSI (RFC 3628, section 5.2), under which a token
 /// without an accuracy has one of a second.
 const BASELINE: ObjectIdentifier = ObjectIdentifier::new_unwrap("0.4.0.2023.1.1");
+const EXTENSIONS: Tag = context(TagNumber::N1, true);
 const SECOND: i64 = 1_000_000_000;
 
 /// `TSTInfo`, as far as it matters.
@@ -42,6 +43,12 @@ impl Info {
             None if policy == BASELINE => SECOND,
             None => 0,
         };
+        for more in fields {
+            let more = more?;
+            if more.tag == EXTENSIONS {
+                none_critical(more)?;
+            }
+        }
         Ok(Self {
             imprint_hash,
             imprint,
@@ -49,6 +56,20 @@ impl Info {
             accuracy,
         })
     }
+}
+
+/// None of the extensions is understood, so none may be critical.
+fn none_critical(extensions: Element<'_>) -> Result<(), TimestampError> {
+    for extension in extensions.inside() {
+        let mut fields = extension?.inside();
+        fields.expect_tag(Tag::ObjectIdentifier)?;
+        if fields.maybe(Tag::Boolean)?.is_some_and(|b| b.body != [0]) {
+            return Err(TimestampError::malformed(
+                "it has a critical extension that is not understood",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// `Accuracy`: seconds, and parts of one.

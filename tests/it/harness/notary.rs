@@ -325,6 +325,8 @@ pub(crate) struct Stamping<'a> {
     pub(crate) at: &'a str,
     /// The certificate that is signed for.
     pub(crate) claims: &'a Party,
+    /// An extension that nobody knows, and whether it is critical.
+    pub(crate) extension: Option<bool>,
 }
 
 impl<'a> Stamping<'a> {
@@ -334,6 +336,7 @@ impl<'a> Stamping<'a> {
             certificates: vec![by],
             at,
             claims: by,
+            extension: None,
         }
     }
 
@@ -351,6 +354,13 @@ impl<'a> Stamping<'a> {
                 &tlv(2, &[&[7]]),
                 &tlv(0x18, &[self.at.as_bytes()]),
                 &accuracy,
+                &self.extension.map_or_else(Vec::new, |critical| {
+                    let critical = tlv(1, &[&[if critical { 0xff } else { 0 }]]);
+                    tlv(
+                        0xa1,
+                        &[&tlv(0x30, &[&oid("1.2.3.5"), &critical, &tlv(4, &[b"x"])])],
+                    )
+                }),
             ],
         );
         let kind = oid("1.2.840.113549.1.9.16.1.4");

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use obreia::oci::{Descriptor, media_type};
 use obreia::source::registry::Source;
-use rcgen::RsaKeySize;
+use rcgen::{BasicConstraints, CustomExtension, IsCa, RsaKeySize};
 use serde_json::{Value, json};
 
 use super::{allowed, codes, denied, private, public, verify};
@@ -208,7 +208,7 @@ type Make = fn(&Case) -> Vec<u8>;
 /// Each is signed by somebody who could have signed it right.
 #[test]
 fn what_is_wrong_with_a_signature_is_told_by_its_reason() {
-    let rows: [(&str, &str, Make); 24] = [
+    let rows: [(&str, &str, Make); 27] = [
         ("certificate-not-trusted", "CN=stranger", |case| {
             let root = Party::root("stranger");
             let signer = root.issue(params("builder", For::Code));
@@ -227,6 +227,31 @@ fn what_is_wrong_with_a_signature_is_told_by_its_reason() {
             let middle = Party::root("root").issue(params("middle", For::Issuing));
             let signer = middle.issue(params("builder", For::Code));
             let chain = [&signer, &middle, &case.root];
+            Draft::about(json!(case.image()), &chain).jws(&signer, unstamped)
+        }),
+        // The authority itself behind one who only calls his own so.
+        ("certificate-invalid", "not made by the issuer", |case| {
+            let middle = Party::root("root").issue(params("middle", For::Issuing));
+            let signer = middle.issue(params("builder", For::Code));
+            let chain = [&signer, &case.middle, &case.root];
+            Draft::about(json!(case.image()), &chain).cose(&signer, unstamped)
+        }),
+        ("certificate-invalid", "path length", |case| {
+            let mut last = params("last", For::Issuing);
+            last.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+            let last = case.root.issue(last);
+            let below = last.issue(params("below", For::Issuing));
+            let signer = below.issue(params("builder", For::Code));
+            let chain = [&signer, &below, &last, &case.root];
+            Draft::about(json!(case.image()), &chain).jws(&signer, unstamped)
+        }),
+        ("certificate-invalid", "critical extension", |case| {
+            let mut special = params("special", For::Code);
+            let mut extension = CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![5, 0]);
+            extension.set_criticality(true);
+            special.custom_extensions = vec![extension];
+            let signer = case.middle.issue(special);
+            let chain = [&signer, &case.middle, &case.root];
             Draft::about(json!(case.image()), &chain).jws(&signer, unstamped)
         }),
         // A trusted root among others of its name, which nobody's signature leads to.

@@ -38,6 +38,7 @@ fn a_timestamp_proves_that_a_certificate_was_valid_when_it_signed() {
     let below = |signature: &[u8]| {
         let mut stamping = Stamping::new(&time, "20260501120000.25Z");
         stamping.certificates = vec![&case.time_root, &middle, &time];
+        stamping.extension = Some(false);
         Some(stamping.token(signature))
     };
     let other = Case::new();
@@ -95,7 +96,7 @@ fn an_age_counts_from_a_trusted_time() {
 fn a_timestamp_that_proves_nothing_is_told_by_its_reason() {
     const AT: &str = "20260501000000Z";
     type Stamp = fn(&Case, &[u8]) -> Vec<u8>;
-    let rows: [(&str, &str, Stamp); 11] = [
+    let rows: [(&str, &str, Stamp); 12] = [
         ("timestamp-mismatch", "something else", |case, _| {
             Stamping::new(&case.time, AT).token(b"another signature")
         }),
@@ -159,6 +160,15 @@ fn a_timestamp_that_proves_nothing_is_told_by_its_reason() {
                     AT,
                     "2026050100000+Z",
                 )
+            },
+        ),
+        (
+            "timestamp-invalid",
+            "critical extension",
+            |case, signature| {
+                let mut stamping = Stamping::new(&case.time, AT);
+                stamping.extension = Some(true);
+                stamping.token(signature)
             },
         ),
         ("timestamp-invalid", "cannot be read", |_, _| {
