@@ -9,7 +9,7 @@ use crate::ops::older::Formats;
 use crate::ops::{Exit, Failure, attest};
 
 /// What is said where the registry cannot keep two who attach apart.
-pub(super) const BEST_EFFORT: &str = "the registry keeps no list of referrers: another who attaches at the same moment may be lost (cas: best-effort)";
+pub(super) const BEST_EFFORT: &str = "clients keep this list, and not the registry: another who attaches at the same moment may be lost (cas: best-effort)";
 
 /// `obreia attest ARTIFACT`
 #[derive(Debug, Args)]

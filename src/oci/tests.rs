@@ -410,3 +410,60 @@ fn a_model_of_too_many_files_is_refused_with_the_limit() {
     let err = model_artifact("m", &files, true).unwrap_err().to_string();
     assert!(err.contains("registries take 4194304 at most"), "{err}");
 }
+
+/// Lists of cosign's older signatures, by the names of their signatures.
+fn older(names: &[u8]) -> Document {
+    let layers: Vec<_> = names
+        .iter()
+        .map(|name| {
+            let mut layer = Descriptor::of(media_type::SIMPLE_SIGNING, b"payload");
+            let noted = (media_type::COSIGN_SIGNED.to_owned(), name.to_string());
+            layer.annotations.extend([noted]);
+            layer
+        })
+        .collect();
+    let config = Descriptor::of(media_type::CONFIG, b"{}");
+    let manifest = serde_json::json!({"schemaVersion": 2, "mediaType": media_type::MANIFEST,
+        "config": config, "layers": layers});
+    Document::parse(manifest.to_string().as_bytes(), None).unwrap()
+}
+
+proptest::proptest! {
+    /// Nothing is lost, whatever is in the one and the other; and who holds
+    /// everything lacks nothing.
+    #[test]
+    fn two_lists_of_signatures_become_one(
+        there in proptest::collection::vec(0_u8..12, 0..8),
+        new in proptest::collection::vec(0_u8..12, 0..8),
+    ) {
+        let (there_at, new_at) = (older(&there), older(&new));
+        let holds = new.iter().all(|one| there.contains(one));
+        let less = there.iter().all(|one| new.contains(one));
+        match LegacyStanding::of(Legacy::Signature, &there_at, &new_at) {
+            LegacyStanding::Holds => assert!(holds),
+            LegacyStanding::Less => assert!(less && !holds),
+            LegacyStanding::Apart => panic!("both are lists"),
+            LegacyStanding::Lacks(lacking) => {
+                assert!(!holds && !less);
+                let Document::Manifest(manifest) = &there_at else {
+                    panic!("it is one");
+                };
+                let both = append_legacy(Some((manifest, b"{}")), &lacking).unwrap();
+                let both = Document::parse(&both.manifest, None).unwrap();
+                for one in [&there_at, &new_at] {
+                    let standing = LegacyStanding::of(Legacy::Signature, &both, one);
+                    assert_eq!(standing, LegacyStanding::Holds);
+                }
+                let Document::Manifest(both) = both else {
+                    panic!("it is one");
+                };
+                assert_eq!(both.layers[..there.len()], manifest.layers[..]);
+            }
+        }
+        // SBOMs are never put together.
+        if !holds && !less {
+            let standing = LegacyStanding::of(Legacy::Sbom, &there_at, &new_at);
+            assert_eq!(standing, LegacyStanding::Apart);
+        }
+    }
+}

@@ -10,6 +10,7 @@ pub(crate) mod fake;
 mod blobs;
 mod entering;
 mod lists;
+mod words;
 
 use std::future::Future;
 
