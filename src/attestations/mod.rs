@@ -19,7 +19,7 @@ pub use error::StoreError;
 pub use label::label_of;
 pub use manifests::origin_of_layer;
 #[cfg(feature = "sign")]
-pub use oci_referrers::OciReferrers;
+pub use oci_referrers::{OciReferrers, Seek};
 pub use referrers::Referrers;
 pub use sidecar::Sidecar;
 
@@ -158,9 +158,11 @@ pub trait AttestationStore: Send + Sync {
         subject: &'a Subject,
     ) -> BoxFuture<'a, Result<Vec<Untrusted>, StoreError>>;
 
-    /// What older tools keep about `subject` in places of their own that take a
-    /// request each: asked for where what is listed does not suffice. Empty
-    /// where a place has none such; one look-up may fail and others not.
+    /// What [`AttestationStore::list`] left out: what older tools keep about
+    /// `subject` in places of their own that take a request each, and whatever
+    /// else a place was asked to leave for later. Asked for where what is
+    /// listed does not suffice, and everywhere looked at then. Empty where
+    /// there is none such; one look-up may fail and others not.
     fn older<'a>(
         &'a self,
         subject: &'a Subject,

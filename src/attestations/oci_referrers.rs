@@ -1,11 +1,14 @@
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::manifests::{holding, manifest_of, referrer_of};
 use super::{AttestationStore, BoxFuture, Deposit, Format, StoreError, Stored, Subject, Untrusted};
+use crate::digest::Digest;
 use crate::limits;
 use crate::oci::{Descriptor, Legacy, media_type};
 use crate::source::layout::Referring;
 use crate::source::registry::{RegistryFault, Repository, UploadError};
+use crate::statement::{COSIGN_SIGN, MODEL_SIGNATURE};
 use crate::time::Clock;
 
 const PLACE: &str = "registries";
@@ -16,12 +19,105 @@ const PLACE: &str = "registries";
 pub struct OciReferrers {
     repository: Repository,
     clock: Arc<dyn Clock>,
+    /// Which evidence is looked at first; `None`: whatever is listed.
+    first: Option<Seek>,
+    later: Arc<Mutex<Later>>,
+}
+
+/// What is looked at first by whoever may not need the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seek {
+    /// Everything in one list: the registry's own, or else the clients'.
+    OneList,
+    /// Of that, what may be a signature by what the list says of it.
+    Signatures,
+}
+
+/// What was left for later.
+#[derive(Default)]
+struct Later {
+    /// Entries that were not looked into.
+    entries: Vec<Descriptor>,
+    /// What was listed so far, where the clients' list was not looked at.
+    unseen: Option<BTreeSet<Digest>>,
+    /// The media type that a referrer says its subject is of.
+    about: Option<String>,
 }
 
 impl OciReferrers {
     /// The referrers in `repository`; `clock` says when new ones were made.
     pub fn new(repository: Repository, clock: Arc<dyn Clock>) -> Self {
-        Self { repository, clock }
+        Self {
+            repository,
+            clock,
+            first: None,
+            later: Arc::default(),
+        }
+    }
+
+    /// The same with as much of it left to [`AttestationStore::older`] as
+    /// `first` leaves out. One subject at a time.
+    #[must_use]
+    pub fn seeking(self, first: Seek) -> Self {
+        Self {
+            first: Some(first),
+            later: Arc::default(),
+            ..self
+        }
+    }
+
+    /// What referrers that were listed say that the subject is. A hint: the
+    /// subject itself was not read.
+    pub fn said_of_subject(&self) -> Option<String> {
+        self.left().about.clone()
+    }
+
+    fn left(&self) -> std::sync::MutexGuard<'_, Later> {
+        self.later.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is to be looked at now; the rest is noted.
+    async fn listed(&self, subject: &Digest) -> Result<Vec<Descriptor>, RegistryFault> {
+        let Some(first) = self.first else {
+            let listed = self.repository.referrers(subject).await?;
+            return Ok(listed.entries);
+        };
+        let own = self.repository.by_registry(subject).await?;
+        let unseen = own
+            .as_ref()
+            .map(|own| own.iter().map(|entry| entry.digest).collect());
+        let entries = match own {
+            Some(own) => own,
+            None => self.repository.by_clients(subject).await?,
+        };
+        let now = |entry: &Descriptor| first == Seek::OneList || may_be_a_signature(entry);
+        let (entries, rest) = entries.into_iter().partition(now);
+        *self.left() = Later {
+            entries: rest,
+            unseen,
+            about: None,
+        };
+        Ok(entries)
+    }
+
+    /// What `entries` lead to, of what may be evidence.
+    async fn led_to(
+        &self,
+        entries: Vec<Descriptor>,
+        subject: &Digest,
+    ) -> Result<Vec<Untrusted>, StoreError> {
+        let relevant: Vec<Descriptor> = entries.into_iter().filter(may_be_evidence).collect();
+        self.repository.bounded(&relevant, subject)?;
+        let referring = self.repository.about(relevant, subject).await;
+        let mut said = referring
+            .iter()
+            .filter_map(|one| Some(&one.document.as_ref().ok()?.subject()?.media_type));
+        // An index is told as one if anybody does: then it is looked at.
+        let index = said.clone().find(|kind| media_type::is_index(kind));
+        if let Some(kind) = index.or_else(|| said.next()) {
+            self.left().about = Some(kind.clone());
+        }
+        self.read(&referring).await
     }
 }
 
@@ -49,12 +145,8 @@ impl AttestationStore for OciReferrers {
     ) -> BoxFuture<'a, Result<Vec<Untrusted>, StoreError>> {
         Box::pin(async move {
             let subject = manifest_of(subject, PLACE)?;
-            let listed = self.repository.referrers(&subject.digest).await?;
-            let relevant: Vec<Descriptor> =
-                listed.entries.into_iter().filter(may_be_evidence).collect();
-            self.repository.bounded(&relevant, &subject.digest)?;
-            let referring = self.repository.about(relevant, &subject.digest).await;
-            self.read(&referring).await
+            let entries = self.listed(&subject.digest).await?;
+            self.led_to(entries, &subject.digest).await
         })
     }
 
@@ -67,9 +159,22 @@ impl AttestationStore for OciReferrers {
                 Ok(subject) => subject,
                 Err(error) => return vec![Err(error)],
             };
+            let later = std::mem::take(&mut *self.left());
+            let mut found = Vec::new();
+            if !later.entries.is_empty() {
+                found.push(self.led_to(later.entries, &subject.digest).await);
+            }
+            if let Some(seen) = later.unseen {
+                found.push(match self.repository.by_clients(&subject.digest).await {
+                    Ok(kept) => {
+                        let new = kept.into_iter().filter(|one| !seen.contains(&one.digest));
+                        self.led_to(new.collect(), &subject.digest).await
+                    }
+                    Err(fault) => Err(fault.into()),
+                });
+            }
             // An SBOM there is unsigned, and so no evidence.
             let kinds = [Legacy::Signature, Legacy::Attestation];
-            let mut found = Vec::with_capacity(kinds.len());
             for lying in self.repository.legacy_of(&subject.digest, &kinds).await {
                 found.push(match lying {
                     Ok(None) => continue,
@@ -92,6 +197,14 @@ fn may_be_evidence(entry: &Descriptor) -> bool {
     let words = ["sigstore", "cosign", "in-toto", "dsse", "notary"];
     let general = [media_type::CONFIG, media_type::EMPTY, media_type::OCTETS];
     general.contains(&kind) || words.iter().any(|word| kind.contains(word))
+}
+
+/// Whether an entry may be a signature by what its list says of it: cosign and
+/// we note there what is stated. Nothing is proved by that, but that it need
+/// not be looked at first.
+fn may_be_a_signature(entry: &Descriptor) -> bool {
+    let stated = entry.annotation(media_type::BUNDLE_PREDICATE);
+    stated.is_none_or(|stated| [COSIGN_SIGN, MODEL_SIGNATURE].contains(&stated))
 }
 
 impl OciReferrers {

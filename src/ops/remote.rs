@@ -1,13 +1,15 @@
 //! Images and other artifacts in a registry, read.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
+use super::gather::evidence::{self, Looked};
 use super::gather::{Further, Gathered, Reading, image};
 use super::tree::{self, Branch};
 use super::{Exit, Failure, SystemClock, inspect};
-use crate::attestations::{OciReferrers, Subject};
-use crate::digest::Digest;
+use crate::attestations::{OciReferrers, Seek, Subject};
+use crate::digest::{Digest, Identity};
 use crate::limits;
 use crate::oci::{Descriptor, Document, artifact_files, media_type};
 use crate::policy::Policy;
@@ -15,7 +17,7 @@ use crate::reference::Select;
 use crate::source::Progress;
 use crate::source::layout::{Layout, Node, Resolved};
 use crate::source::registry::{Registries, RegistryFault, Repository};
-use crate::verify::{ArtifactKind, Stage, Verdict};
+use crate::verify::{ArtifactFact, ArtifactKind, Observed, Stage, Verdict};
 
 /// An image's name in a registry.
 #[derive(Clone, Copy, Debug)]
@@ -31,9 +33,165 @@ impl Named<'_> {
     }
 }
 
+/// What was not read of an artifact.
+pub struct Unread {
+    repository: Repository,
+    /// The manifest, where a tag led to it.
+    resolved: Option<Resolved>,
+    digest: Digest,
+    mutable: bool,
+    /// What its referrers say that it is.
+    said: Option<String>,
+}
+
+impl fmt::Debug for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let origin = self.repository.origin(&self.digest);
+        write!(f, "Unread({origin}, {:?})", self.said)
+    }
+}
+
+/// Looks at the evidence about a manifest alone: where it suffices, that is
+/// all there is to be asked for. A name that can move is resolved first.
+pub(super) async fn glance(
+    named: Named<'_>,
+    name: String,
+    reading: &Reading<'_>,
+    signatures: bool,
+    listed: Option<&Descriptor>,
+) -> Result<Gathered, Failure> {
+    let repository = named.repository(reading.registries)?;
+    let (digest, resolved) = match named.select {
+        Select::Digest(digest) => (*digest, None),
+        movable => {
+            let resolved = repository.resolve(movable).await?;
+            (resolved.descriptor.digest, Some(resolved))
+        }
+    };
+    let seek = match signatures {
+        true => Seek::Signatures,
+        false => Seek::OneList,
+    };
+    let store = OciReferrers::new(repository.clone(), Arc::new(SystemClock)).seeking(seek);
+    let subject = Subject::Manifest(Box::new(Descriptor::new("", digest, 0)));
+    let looked = evidence::look(reading, &store, &subject).await?;
+    let known = match (&resolved, listed) {
+        (Some(resolved), _) => Some(Known {
+            descriptor: &resolved.descriptor,
+            document: Some(&resolved.document),
+        }),
+        (None, Some(descriptor)) => Some(Known {
+            descriptor,
+            document: None,
+        }),
+        (None, None) => None,
+    };
+    let mut gathered = by_digest(digest, known.as_ref(), name, looked);
+    gathered.mutable = resolved.is_some();
+    gathered.unread = Some(Unread {
+        said: store.said_of_subject(),
+        mutable: resolved.is_some(),
+        repository,
+        resolved,
+        digest,
+    });
+    gathered.further = further(reading, store, subject);
+    Ok(gathered)
+}
+
+/// What is known of a manifest by its digest, and by what is `known` of it
+/// beside that, without looking at what it is made of.
+fn by_digest(digest: Digest, known: Option<&Known<'_>>, name: String, looked: Looked) -> Gathered {
+    let identity = Identity::Content(digest);
+    let size = known.map(|known| known.descriptor.size);
+    let packed = known.and_then(|known| packed_kind(known.document?));
+    Gathered {
+        artifact: ArtifactFact {
+            kind: packed.unwrap_or(ArtifactKind::Image),
+            name,
+            read_as: "registry",
+            identity,
+            digests: vec![identity],
+            content: None,
+            size,
+            platform: known
+                .and_then(|known| known.descriptor.platform.as_ref())
+                .map(ToString::to_string),
+            media_type: known.map(|known| known.descriptor.media_type.clone()),
+        },
+        kinds: packed.into_iter().chain([ArtifactKind::Image]).collect(),
+        observed: Observed {
+            identities: vec![identity],
+            manifest: Some(digest),
+            size,
+            ..Observed::default()
+        },
+        evidence: looked.evidence,
+        failed: looked.failed,
+        model: None,
+        image: Some(BTreeMap::new()),
+        mutable: false,
+        staged: None,
+        further: None,
+        unread: None,
+    }
+}
+
+/// What is known of a manifest beside its digest.
+struct Known<'a> {
+    /// As it was listed, or read.
+    descriptor: &'a Descriptor,
+    /// The manifest itself.
+    document: Option<&'a Document>,
+}
+
+/// What a manifest packs, where it packs files.
+fn packed_kind(document: &Document) -> Option<ArtifactKind> {
+    let Document::Manifest(manifest) = document else {
+        return None;
+    };
+    let files = artifact_files(manifest).ok()?;
+    files.map(|_| image::kind_of(manifest))
+}
+
+/// Nothing is looked for beside what was named.
+fn further(reading: &Reading<'_>, store: OciReferrers, subject: Subject) -> Option<Further> {
+    let named = !reading.bundles.is_empty() || reading.signature.is_some();
+    (!named).then(|| Further::new(Box::new(store), subject))
+}
+
+/// Reads the rest of what [`glance`] looked at.
+pub(super) async fn complete(
+    unread: Unread,
+    glanced: Gathered,
+    policies: &[Policy],
+    progress: &dyn Progress,
+) -> Result<Gathered, Failure> {
+    let repository = unread.repository;
+    let resolved = match unread.resolved {
+        Some(resolved) => resolved,
+        None => repository.resolve(&Select::Digest(unread.digest)).await?,
+    };
+    let looked = Looked {
+        evidence: glanced.evidence,
+        failed: glanced.failed,
+    };
+    let name = glanced.artifact.name;
+    let mut gathered = read(
+        &repository,
+        &resolved,
+        (name, unread.mutable),
+        looked,
+        policies,
+        progress,
+    )
+    .await?;
+    gathered.further = glanced.further;
+    Ok(gathered)
+}
+
 /// Reads a manifest, what is about it, and as much of what it is made of as
-/// the policies ask about. That much is put into a layout of its own first,
-/// each blob checked, so that it is looked at as any other layout is.
+/// the policies ask about.
 pub(super) async fn gather(
     named: Named<'_>,
     name: String,
@@ -44,6 +202,26 @@ pub(super) async fn gather(
     let repository = named.repository(reading.registries)?;
     let resolved = repository.resolve(named.select).await?;
     let store = OciReferrers::new(repository.clone(), Arc::new(SystemClock));
+    let subject = Subject::Manifest(Box::new(resolved.descriptor.clone()));
+    let looked = evidence::look(reading, &store, &subject).await?;
+    // A digest leads to the same bytes for whoever fetches it again.
+    let mutable = !matches!(named.select, Select::Digest(_));
+    let named = (name, mutable);
+    let mut gathered = read(&repository, &resolved, named, looked, policies, progress).await?;
+    gathered.further = further(reading, store, subject);
+    Ok(gathered)
+}
+
+/// What the policies ask about is put into a layout of its own first, each
+/// blob checked, so that it is looked at as any other layout is.
+async fn read(
+    repository: &Repository,
+    resolved: &Resolved,
+    (name, mutable): (String, bool),
+    looked: Looked,
+    policies: &[Policy],
+    progress: &dyn Progress,
+) -> Result<Gathered, Failure> {
     let scratch = tempfile::tempdir()
         .map_err(|e| Failure::new(Exit::Undetermined, "cannot make a temporary folder").cause(e))?;
     let layout = Layout::create(scratch.path())?;
@@ -59,24 +237,16 @@ pub(super) async fn gather(
         configured,
         looks_inside,
     };
-    fetch(&repository, &resolved.document, wanted, &layout, progress).await?;
-    let origin = repository.origin(&resolved.descriptor.digest);
+    fetch(repository, &resolved.document, wanted, &layout, progress).await?;
     let found = image::Found {
+        origin: repository.origin(&resolved.descriptor.digest),
         layout: &layout,
-        resolved: &resolved,
-        store: &store,
-        origin,
+        resolved,
         read_as: "registry",
         configured,
-        // A digest leads to the same bytes for whoever fetches it again.
-        mutable: !matches!(named.select, Select::Digest(_)),
+        mutable,
     };
-    let mut gathered = image::read(found, name, reading, policies, progress).await?;
-    if reading.bundles.is_empty() && reading.signature.is_none() {
-        let subject = Subject::Manifest(Box::new(resolved.descriptor.clone()));
-        gathered.further = Some(Further::new(Box::new(store), subject));
-    }
-    Ok(gathered)
+    image::read(found, name, looked, policies, progress)
 }
 
 /// What of an artifact is looked at, beside indexes in it and packed files.

@@ -3,6 +3,7 @@
 use super::Failure;
 use super::gather::{Gathered, Reading};
 use super::tree::Branch;
+use crate::oci::Descriptor;
 use crate::policy::Policy;
 use crate::reference::Select;
 use crate::source::Progress;
@@ -15,6 +16,29 @@ pub(super) struct Named<'a> {
     pub(super) host: &'a str,
     pub(super) repository: &'a str,
     pub(super) select: &'a Select,
+}
+
+/// What was not read of an artifact: there is none such.
+#[derive(Debug)]
+pub enum Unread {}
+
+pub(super) async fn glance(
+    named: Named<'_>,
+    _name: String,
+    _reading: &Reading<'_>,
+    _signatures: bool,
+    _listed: Option<&Descriptor>,
+) -> Result<Gathered, Failure> {
+    Err(absent(named))
+}
+
+pub(super) async fn complete(
+    unread: Unread,
+    _glanced: Gathered,
+    _policies: &[Policy],
+    _progress: &dyn Progress,
+) -> Result<Gathered, Failure> {
+    match unread {}
 }
 
 pub(super) async fn gather(

@@ -36,30 +36,61 @@ pub struct Request<'a> {
 /// Where the question cannot be put: an artifact that cannot be read, a policy
 /// that only warns at a stage where that stops nothing.
 pub async fn verify(request: &Request<'_>, progress: &dyn Progress) -> Result<Verdict, Failure> {
-    let mut gathered = gather::gather(&request.reading, request.policies, progress)
-        .await
-        .map_err(unasked)?;
-    conclude(&mut gathered, request).await
+    let (_, verdict) = judge(request, progress).await.map_err(unasked)?;
+    Ok(verdict)
 }
 
-/// Decides, and looks where older tools keep evidence unless what is at hand
-/// suffices: no further evidence can undo that, but where rules can test
-/// absence.
+/// The same, with what was read. No more is looked at than it takes: the
+/// evidence first, where the artifact's digest can decide; then where else
+/// evidence may lie, and the artifact itself. No further evidence can undo
+/// what suffices, but where rules can test absence; and what does not suffice
+/// is decided when everything was looked at.
 ///
 /// # Errors
-/// As [`verify`], for the policies.
-pub async fn conclude(gathered: &mut Gathered, request: &Request<'_>) -> Result<Verdict, Failure> {
+/// As [`verify`].
+pub async fn judge(
+    request: &Request<'_>,
+    progress: &dyn Progress,
+) -> Result<(Gathered, Verdict), Failure> {
+    let (reading, policies) = (&request.reading, request.policies);
+    let first = match request.everywhere {
+        true => None,
+        false => gather::glance(reading, policies, request.stage, None).await?,
+    };
+    let mut gathered = match first {
+        None => gather::gather(reading, policies, progress).await?,
+        Some(mut glanced) => {
+            let verdict = decide(&glanced, request)?;
+            if suffices(&verdict) {
+                return Ok((glanced, verdict));
+            }
+            // One that does not answer is not asked for three things more.
+            if glanced.failed.is_empty() && glanced.further.is_some() {
+                glanced.look_further().await;
+                let verdict = decide(&glanced, request)?;
+                if suffices(&verdict) {
+                    return Ok((glanced, verdict));
+                }
+            }
+            glanced.complete(policies, progress).await?
+        }
+    };
     if gathered.further.is_some() {
-        let mut policies = request.policies.iter();
-        if !request.everywhere && !policies.any(Policy::has_rules) {
-            let verdict = decide(gathered, request)?;
-            if verdict.outcome == Outcome::Allowed && !verdict.would_deny {
-                return Ok(verdict);
+        if !request.everywhere && !policies.iter().any(Policy::has_rules) {
+            let verdict = decide(&gathered, request)?;
+            if suffices(&verdict) {
+                return Ok((gathered, verdict));
             }
         }
         gathered.look_further().await;
     }
-    decide(gathered, request)
+    let verdict = decide(&gathered, request)?;
+    Ok((gathered, verdict))
+}
+
+/// Whether more evidence would change nothing.
+fn suffices(verdict: &Verdict) -> bool {
+    verdict.outcome == Outcome::Allowed && !verdict.would_deny
 }
 
 /// What a registry does not let us look at is not decided.
@@ -77,7 +108,7 @@ pub(super) fn unasked(failure: Failure) -> Failure {
 ///
 /// # Errors
 /// As [`verify`], for the policies.
-pub fn decide(gathered: &Gathered, request: &Request<'_>) -> Result<Verdict, Failure> {
+fn decide(gathered: &Gathered, request: &Request<'_>) -> Result<Verdict, Failure> {
     let selected = policy::select(
         request.policies,
         &gathered.kinds,

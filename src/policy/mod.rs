@@ -63,3 +63,15 @@ pub fn select<'a>(
     }
     Ok(selected)
 }
+
+/// Whether an artifact's digest is all that these policies look at beside
+/// evidence, where it lies in a registry or a layout: what else it is can
+/// neither bring another policy in, nor change what one of them says.
+pub fn digest_decides(policies: &[Policy], name: &str, stage: Stage) -> bool {
+    const PACKED: &[ArtifactKind] = &[ArtifactKind::Model, ArtifactKind::Sbom, ArtifactKind::Blob];
+    policies.iter().all(|policy| {
+        let of_images = policy.speaks(&[ArtifactKind::Image], name, stage);
+        let silent = !of_images && !policy.speaks(PACKED, name, stage);
+        silent || policy.is_for_key() || of_images && policy.looks_at_evidence_alone()
+    })
+}

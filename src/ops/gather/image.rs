@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::evidence;
+use super::evidence::{self, Looked};
 use super::{Gathered, Reading, model};
-use crate::attestations::{AttestationStore, Referrers, Subject};
+use crate::attestations::{Referrers, Subject};
 use crate::digest::Identity;
 use crate::dsse;
 use crate::limits;
@@ -49,7 +49,6 @@ pub(super) async fn gather(
     let layout = Layout::open(dir)?;
     let resolved = layout.resolve(select)?;
     let found = Found {
-        store: &Referrers::new(layout.clone(), Arc::new(SystemClock)),
         origin: layout.origin(&resolved.descriptor.digest),
         read_as: "oci-layout",
         mutable: !mount::is_read_only(layout.dir()),
@@ -57,7 +56,10 @@ pub(super) async fn gather(
         layout: &layout,
         resolved: &resolved,
     };
-    read(found, name, reading, policies, progress).await
+    let subject = Subject::Manifest(Box::new(resolved.descriptor.clone()));
+    let store = Referrers::new(layout.clone(), Arc::new(SystemClock));
+    let looked = evidence::look(reading, &store, &subject).await?;
+    read(found, name, looked, policies, progress)
 }
 
 /// A manifest that was found, with where to look for the rest.
@@ -66,8 +68,6 @@ pub(in crate::ops) struct Found<'a> {
     pub(in crate::ops) layout: &'a Layout,
     /// The manifest.
     pub(in crate::ops) resolved: &'a Resolved,
-    /// What keeps the evidence about it.
-    pub(in crate::ops) store: &'a dyn AttestationStore,
     /// How messages name it.
     pub(in crate::ops) origin: String,
     /// As what the operator's name was read.
@@ -79,21 +79,20 @@ pub(in crate::ops) struct Found<'a> {
     pub(in crate::ops) configured: bool,
 }
 
-/// Reads the evidence about a manifest, and what it packs.
-pub(in crate::ops) async fn read(
+/// Reads what a manifest packs, as far as the evidence about it asks for it.
+pub(in crate::ops) fn read(
     found: Found<'_>,
     name: String,
-    reading: &Reading<'_>,
+    looked: Looked,
     policies: &[Policy],
     progress: &dyn Progress,
 ) -> Result<Gathered, Failure> {
     let (layout, resolved) = (found.layout, found.resolved);
-    let subject = Subject::Manifest(Box::new(resolved.descriptor.clone()));
     let evidence::Found {
         evidence,
         failed,
         wants,
-    } = evidence::find(reading, policies, found.store, subject).await?;
+    } = looked.planned(policies);
     let packed = Packed::read(&found, &wants, policies, progress)?;
     let identity = Identity::Content(resolved.descriptor.digest);
     let mut identities = vec![identity];
@@ -146,6 +145,7 @@ pub(in crate::ops) async fn read(
         mutable: found.mutable,
         staged: None,
         further: None,
+        unread: None,
     })
 }
 
@@ -249,7 +249,8 @@ fn changed(layout: &Layout, file: &ArtifactFile) -> Failure {
     .hint("the layout was changed or damaged; fetch it again from where it came")
 }
 
-fn kind_of(manifest: &Manifest) -> ArtifactKind {
+/// What the files are that a manifest packs.
+pub(in crate::ops) fn kind_of(manifest: &Manifest) -> ArtifactKind {
     match manifest.artifact_type.as_deref() {
         Some(media_type::CYCLONEDX | media_type::SPDX) => ArtifactKind::Sbom,
         Some(media_type::FILE) => ArtifactKind::Blob,

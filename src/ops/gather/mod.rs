@@ -1,6 +1,6 @@
 //! Everything that a decision needs, read before it is made.
 
-mod evidence;
+pub(super) mod evidence;
 mod file;
 pub(super) mod image;
 mod model;
@@ -12,16 +12,18 @@ use serde_json::Value;
 
 pub use self::evidence::Further;
 use super::Failure;
+pub use super::remote::Unread;
 use super::remote::{self, Named};
 use crate::limits;
-use crate::policy::Policy;
+use crate::oci::Descriptor;
+use crate::policy::{self, Policy};
 use crate::reference::{ArtifactRef, PathKind};
 use crate::source::registry::Registries;
 use crate::source::stage::Staged;
 use crate::source::tree::Symlinks;
 use crate::source::{Progress, SourceError};
 use crate::verify::{
-    ArtifactFact, ArtifactKind, Evidence, ModelFacts, Observed, Reason, ReasonCode,
+    ArtifactFact, ArtifactKind, Evidence, ModelFacts, Observed, Reason, ReasonCode, Stage,
 };
 
 /// How many bytes of a file are looked at to see whether it is an SBOM or an
@@ -72,9 +74,26 @@ pub struct Gathered {
     pub staged: Option<Staged>,
     /// Where else evidence may lie.
     pub further: Option<Further>,
+    /// What was not read of it, where its digest may suffice.
+    pub unread: Option<Unread>,
 }
 
 impl Gathered {
+    /// Reads the artifact itself too, where only its evidence was looked at.
+    ///
+    /// # Errors
+    /// As [`gather`].
+    pub async fn complete(
+        mut self,
+        policies: &[Policy],
+        progress: &dyn Progress,
+    ) -> Result<Self, Failure> {
+        match self.unread.take() {
+            None => Ok(self),
+            Some(unread) => remote::complete(unread, self, policies, progress).await,
+        }
+    }
+
     /// Looks where evidence may lie that was not looked at yet; once.
     pub async fn look_further(&mut self) {
         if let Some(further) = self.further.take() {
@@ -95,6 +114,50 @@ impl Gathered {
     }
 }
 
+/// Looks at the evidence about an artifact that a registry has, and at nothing
+/// else of it, as far as its digest alone can decide; `None` where it cannot,
+/// and for any other artifact. `listed` is how an index lists it.
+///
+/// # Errors
+/// As [`gather`].
+pub async fn glance(
+    reading: &Reading<'_>,
+    policies: &[Policy],
+    stage: Stage,
+    listed: Option<&Descriptor>,
+) -> Result<Option<Gathered>, Failure> {
+    let ArtifactRef::Registry {
+        host,
+        repository,
+        select,
+    } = reading.artifact
+    else {
+        return Ok(None);
+    };
+    let name = reading.called();
+    if !policy::digest_decides(policies, &name, stage) {
+        return Ok(None);
+    }
+    let at = Named {
+        host,
+        repository,
+        select,
+    };
+    let signatures = policies.iter().all(Policy::asks_for_signatures_alone);
+    let gathered = remote::glance(at, name, reading, signatures, listed).await?;
+    Ok(Some(gathered))
+}
+
+impl Reading<'_> {
+    /// What policies call it.
+    pub fn called(&self) -> String {
+        match self.name {
+            Some(name) => name.to_owned(),
+            None => self.artifact.to_string(),
+        }
+    }
+}
+
 /// Reads an artifact and everything that is kept about it.
 ///
 /// # Errors
@@ -105,10 +168,7 @@ pub async fn gather(
     policies: &[Policy],
     progress: &dyn Progress,
 ) -> Result<Gathered, Failure> {
-    let named = match reading.name {
-        Some(name) => name.to_owned(),
-        None => reading.artifact.to_string(),
-    };
+    let named = reading.called();
     match reading.artifact {
         ArtifactRef::Path { path, forced } => {
             let path = PathBuf::from(path);

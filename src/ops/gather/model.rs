@@ -82,6 +82,7 @@ pub(super) async fn gather(
         mutable: staged.is_none() && !tree.is_on_read_only_mounts(),
         staged,
         further: None,
+        unread: None,
     })
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 pub use exec::exec;
 
-use super::gather::{self, Gathered, Reading};
+use super::gather::{Gathered, Reading};
 use super::verify::{self, Request};
 use super::{Exit, Failure};
 use crate::digest::{Algorithm, Digest};
@@ -106,8 +106,7 @@ pub async fn guard(guard: &Guard<'_>, progress: &dyn Progress) -> Result<Done, F
             source_of_promotion: false,
             everywhere: false,
         };
-        let mut gathered = gather::gather(&request.reading, guard.policies, progress).await?;
-        let verdict = verify::conclude(&mut gathered, &request).await?;
+        let (mut gathered, verdict) = verify::judge(&request, progress).await?;
         let staged = gathered.staged.take();
         if let Some(target) = local_path(target) {
             held.push((guarded(target, &gathered, &verdict), staged));

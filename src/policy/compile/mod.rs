@@ -264,6 +264,20 @@ impl Policy {
                 .any(|a| a.rules.is_some())
     }
 
+    /// Whether it asks for signatures, and looks at nothing but evidence and
+    /// the digest that it is about.
+    pub(super) fn looks_at_evidence_alone(&self) -> bool {
+        // Without a signature, what a model's identity leaves out counts.
+        !self.has_rules() && self.clauses.iter().all(|c| c.signatures.threshold > 0)
+    }
+
+    /// Whether no evidence but signatures has a word in it.
+    pub fn asks_for_signatures_alone(&self) -> bool {
+        !self.has_rules()
+            && self.binding.is_none()
+            && self.clauses.iter().all(|c| c.attestations.is_empty())
+    }
+
     /// Whether a file that a signature leaves out may stand in a model.
     pub fn ignores(&self, path: &str) -> bool {
         self.ignored.iter().any(|glob| glob.is_match(path))

@@ -58,7 +58,10 @@ impl Repository {
     }
 
     /// The registry's own list; `None` where it keeps none.
-    pub(super) async fn by_registry(
+    ///
+    /// # Errors
+    /// As [`Repository::referrers`].
+    pub(crate) async fn by_registry(
         &self,
         subject: &Digest,
     ) -> Result<Option<Vec<Descriptor>>, RegistryFault> {
@@ -96,6 +99,20 @@ impl Repository {
                 });
             }
         }
+    }
+
+    /// What only clients list as being about `subject`, under the fallback tag.
+    ///
+    /// # Errors
+    /// As [`Repository::referrers`].
+    pub(crate) async fn by_clients(
+        &self,
+        subject: &Digest,
+    ) -> Result<Vec<Descriptor>, RegistryFault> {
+        let kept = self.kept(subject).await?;
+        Ok(once(
+            kept.map_or_else(Vec::new, |(index, _)| index.manifests),
+        ))
     }
 
     /// The list that clients keep, with its `ETag`.
