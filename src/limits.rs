@@ -65,6 +65,12 @@ pub const BLOB_PACE: u64 = 32 << 10;
 pub const LAYOUT_INDEX: u64 = 16 << 20;
 /// Most entries in one OCI index, and most layers in one manifest.
 pub const INDEX_ENTRIES: usize = 10_000;
+/// Most images below one index that are verified each by itself.
+pub const CHILDREN: usize = 256;
+/// Most artifacts that one call verifies.
+pub const TARGETS: usize = 10_000;
+/// Largest file that names artifacts, in bytes.
+pub const TARGETS_FILE: u64 = 8 << 20;
 /// Most blobs and manifests in the closure of one image.
 pub const CLOSURE: usize = 200_000;
 /// Most bytes of manifests and indexes in the closure of one image.

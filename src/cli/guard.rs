@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::select::{self, Reading, Selection};
 use super::{Context, Output, block_on, verdict};
+use crate::oci::Platform;
 use crate::ops::guard::{self, Done};
 use crate::ops::{Exit, Failure};
 use crate::reference::ArtifactRef;
@@ -30,6 +31,9 @@ pub struct Arguments {
     selection: Selection,
     #[command(flatten)]
     reading: Reading,
+    /// Of an index, the image for this platform: OS/ARCHITECTURE[/VARIANT]
+    #[arg(long, value_name = "PLATFORM")]
+    platform: Option<Platform>,
     /// Copy each target into this folder, from the very bytes that are verified
     #[arg(long, value_name = "DIR")]
     into: Option<PathBuf>,
@@ -104,6 +108,7 @@ impl Arguments {
                 name: self.name.as_deref(),
                 kind: self.reading.kind.map(Into::into),
                 symlinks: self.reading.symlinks(),
+                platform: self.platform.as_ref(),
                 policies: &policies,
                 bundles: &self.selection.bundles,
                 into: self.into.as_deref(),

@@ -1,29 +1,20 @@
 //! Arguments that several commands share: what is meant, and by whose word.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::{Context, block_on};
 use crate::config::Config;
+use crate::durable;
+use crate::limits;
 use crate::ops::{Exit, Failure, certificates, policies};
 use crate::policy::Policy;
 use crate::reference::{ArtifactRef, KeyRef};
 use crate::source::tree::Symlinks;
 use crate::trust::TrustedKey;
 use crate::verify::ArtifactKind;
-
-/// One artifact.
-#[derive(Debug, Args)]
-pub(super) struct Target {
-    /// A file or folder, oci-layout:DIR[:tag|@digest], REGISTRY/REPOSITORY[:tag|@digest], or sha256:HEX
-    pub(super) artifact: String,
-    /// What a policy calls it (default: as given)
-    #[arg(long, value_name = "NAME")]
-    pub(super) name: Option<String>,
-    #[command(flatten)]
-    pub(super) reading: Reading,
-}
 
 /// How an artifact is read.
 #[derive(Clone, Debug, Args)]
@@ -76,6 +67,46 @@ pub(super) fn artifact(text: &str) -> Result<ArtifactRef, Failure> {
         // A dangling symlink exists too: it is an artifact that cannot be read, not another name.
         Path::new(path).symlink_metadata().is_ok()
     })?)
+}
+
+/// The names in a file, one on each line; lines that are empty or begin with
+/// `#` are none.
+pub(super) fn lines(file: &Path) -> Result<Vec<String>, Failure> {
+    let bytes = match file.to_str() {
+        Some("-") => {
+            let mut bytes = Vec::new();
+            let most = limits::TARGETS_FILE + 1;
+            let read = std::io::stdin().take(most).read_to_end(&mut bytes);
+            read.map_err(|e| {
+                Failure::new(Exit::Undetermined, "cannot read standard input").cause(e)
+            })?;
+            bytes
+        }
+        _ => durable::read(file, limits::TARGETS_FILE)?,
+    };
+    let wrong = |what: String| {
+        let what = format!("{} {what}", file.display());
+        Err(Failure::new(Exit::Usage, what).hint("name one artifact on each line"))
+    };
+    if bytes.len() as u64 > limits::TARGETS_FILE {
+        return wrong(format!("has more than {} bytes", limits::TARGETS_FILE));
+    }
+    let Ok(text) = String::from_utf8(bytes) else {
+        return wrong("is no text".to_owned());
+    };
+    let named = text.lines().map(str::trim);
+    let named: Vec<String> = named
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(str::to_owned)
+        .collect();
+    if named.len() > limits::TARGETS {
+        return wrong(format!(
+            "names {} artifacts, at most {} are verified at once",
+            named.len(),
+            limits::TARGETS
+        ));
+    }
+    Ok(named)
 }
 
 /// The public keys that a key reference names. Unlocks nothing.

@@ -94,6 +94,9 @@ impl Arguments {
             now: context.now(),
             source_of_promotion: false,
             everywhere: true,
+            platform: None,
+            children: false,
+            listed: None,
         };
         let progress = output.bytes_bar("hashing");
         Ok(Some(block_on(verify::verify(&request, &progress))??))

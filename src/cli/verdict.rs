@@ -3,6 +3,7 @@
 use super::Output;
 use super::output::{Style, visible};
 use crate::ops::Failure;
+use crate::reference::ArtifactRef;
 use crate::verify::{EvidenceReport, Outcome, Reason, Verdict};
 
 /// Prints a verdict: what was judged, by what, why, and what every piece of
@@ -26,6 +27,12 @@ pub(super) fn print(verdict: &Verdict, explain: bool, output: &mut Output) -> Re
     );
     output.line(&heading)?;
     let mut branches = vec![format!("identity {}", artifact.identity)];
+    branches.extend(
+        artifact
+            .platform
+            .as_ref()
+            .map(|platform| format!("platform {}", visible(platform))),
+    );
     branches.push(format!("stage    {}", verdict.stage));
     for policy in &verdict.policies {
         branches.push(match &policy.digest {
@@ -49,18 +56,100 @@ pub(super) fn print(verdict: &Verdict, explain: bool, output: &mut Output) -> Re
             output.line(&format!("├─ nearest miss: {}", visible(near)))?;
         }
     }
-    if verdict.evidence.is_empty() {
-        return output.line("└─ evidence: none found");
+    let (tee, bar) = match verdict.children.is_empty() {
+        true => ("└─ ", "   "),
+        false => ("├─ ", "│  "),
+    };
+    print_evidence(tee, bar, verdict, explain, output)?;
+    if verdict.children.is_empty() {
+        return Ok(());
     }
-    output.line("└─ evidence")?;
-    let last = verdict.evidence.len() - 1;
-    for (index, report) in verdict.evidence.iter().enumerate() {
-        let (tee, bar) = if index == last {
-            ("   └─ ", "      ")
-        } else {
-            ("   ├─ ", "   │  ")
-        };
-        print_report(tee, bar, report, explain, output)?;
+    output.line("└─ below it, each by itself")?;
+    for (tee, bar, child) in branched(&verdict.children) {
+        let (tee, bar) = (format!("   {tee}"), format!("   {bar}"));
+        print_child(&tee, &bar, child, explain, output)?;
+    }
+    Ok(())
+}
+
+/// Each with what stands before its first line, and before the others.
+fn branched<T>(all: &[T]) -> impl Iterator<Item = (&'static str, &'static str, &T)> {
+    all.iter()
+        .enumerate()
+        .map(|(at, one)| match at + 1 == all.len() {
+            true => ("└─ ", "   ", one),
+            false => ("├─ ", "│  ", one),
+        })
+}
+
+fn print_evidence(
+    tee: &str,
+    bar: &str,
+    verdict: &Verdict,
+    explain: bool,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    if verdict.evidence.is_empty() {
+        return output.line(&format!("{tee}evidence: none found"));
+    }
+    output.line(&format!("{tee}evidence"))?;
+    for (inner, rest, report) in branched(&verdict.evidence) {
+        let (tee, bar) = (format!("{bar}{inner}"), format!("{bar}{rest}"));
+        print_report(&tee, &bar, report, explain, output)?;
+    }
+    Ok(())
+}
+
+/// What holds for an image below an index: its own verdict does not decide
+/// unless a policy asks for it.
+fn print_child(
+    tee: &str,
+    bar: &str,
+    child: &Verdict,
+    explain: bool,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let (style, word) = match child.outcome {
+        Outcome::Allowed => (Style::Green, "allowed"),
+        Outcome::Denied => (Style::Red, "denied"),
+        Outcome::Undetermined => (Style::Yellow, "undetermined"),
+    };
+    let platform = child.artifact.platform.as_deref().unwrap_or("any platform");
+    output.line(&format!(
+        "{tee}{} {} {}",
+        output.paint(style, word),
+        output.paint(Style::Bold, &visible(platform)),
+        child.artifact.identity
+    ))?;
+    for reason in &child.reasons {
+        print_reason(bar, bar, style, reason, output)?;
+    }
+    if explain {
+        print_evidence(bar, &format!("{bar}   "), child, explain, output)?;
+    }
+    Ok(())
+}
+
+/// Prints that one of several artifacts could not be judged, and why.
+///
+/// # Errors
+/// Where standard output cannot be written.
+pub(super) fn print_failure(
+    target: &ArtifactRef,
+    failure: &Failure,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let word = output.paint(Style::Yellow, "UNDETERMINED");
+    let name = output.paint(Style::Bold, &visible(&target.to_string()));
+    output.line(&format!("{word} {name}"))?;
+    let code = failure.code.map(|code| format!("{code}: "));
+    let what = visible(&failure.what);
+    output.line(&format!("└─ {}{what}", code.unwrap_or_default()))?;
+    if let Some(cause) = &failure.cause {
+        output.line(&format!("   cause: {}", visible(cause)))?;
+    }
+    if let Some(hint) = &failure.hint {
+        output.line(&format!("   hint: {}", visible(hint)))?;
     }
     Ok(())
 }

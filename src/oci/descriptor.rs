@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::media_type;
 use crate::crypto::sha256;
 use crate::digest::Digest;
 
@@ -89,5 +90,128 @@ impl std::fmt::Display for Platform {
             Some(variant) => write!(f, "/{variant}"),
             None => Ok(()),
         }
+    }
+}
+
+/// Text that names no platform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a platform is OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT, such as linux/arm64")]
+pub struct PlatformError;
+
+impl std::str::FromStr for Platform {
+    type Err = PlatformError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let words: Vec<&str> = text.split('/').collect();
+        let word = |w: &&str| {
+            let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+            (1..=64).contains(&w.len()) && w.bytes().all(plain)
+        };
+        if !words.iter().all(|w| word(w)) {
+            return Err(PlatformError);
+        }
+        let (os, architecture, variant) = match words.as_slice() {
+            [os, architecture] => (os, architecture, None),
+            [os, architecture, variant] => (os, architecture, Some((*variant).to_owned())),
+            _ => return Err(PlatformError),
+        };
+        Ok(Self {
+            os: (*os).to_owned(),
+            architecture: (*architecture).to_owned(),
+            variant,
+            other: BTreeMap::new(),
+        })
+    }
+}
+
+impl Platform {
+    /// Whether an image for this platform is what `wanted` asks for: of any
+    /// variant, where that names none.
+    pub fn is_for(&self, wanted: &Self) -> bool {
+        self.os == wanted.os
+            && self.architecture == wanted.architecture
+            && (wanted.variant.is_none() || self.known_variant() == wanted.known_variant())
+    }
+
+    /// arm64 has one variant that goes without saying (image-spec, "Platform Variants").
+    fn known_variant(&self) -> Option<&str> {
+        match (self.architecture.as_str(), self.variant.as_deref()) {
+            ("arm64", None) => Some("v8"),
+            (_, variant) => variant,
+        }
+    }
+
+    /// What BuildKit says of what is no image: no machine asks for it.
+    pub fn is_unknown(&self) -> bool {
+        self.os == "unknown" && self.architecture == "unknown"
+    }
+}
+
+impl Descriptor {
+    /// Whether an index lists it as what BuildKit says about another of its
+    /// entries: by its note, and for no machine that there is.
+    pub fn is_buildkits_attestation(&self) -> bool {
+        self.annotation(media_type::BUILDKIT_KIND) == Some(media_type::BUILDKIT_ATTESTATION)
+            && self.platform.as_ref().is_some_and(Platform::is_unknown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn platform(text: &str) -> Platform {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn an_image_is_for_what_asks_for_it() {
+        for (image, wanted, expected) in [
+            ("linux/amd64", "linux/amd64", true),
+            ("linux/amd64", "linux/arm64", false),
+            ("linux/amd64", "windows/amd64", false),
+            ("linux/arm/v7", "linux/arm", true),
+            ("linux/arm/v7", "linux/arm/v7", true),
+            ("linux/arm/v7", "linux/arm/v6", false),
+            ("linux/arm", "linux/arm/v6", false),
+            ("linux/arm64", "linux/arm64/v8", true),
+            ("linux/arm64/v8", "linux/arm64", true),
+            ("linux/arm64/v9", "linux/arm64/v8", false),
+        ] {
+            let found = platform(image).is_for(&platform(wanted));
+            assert_eq!(found, expected, "{image} for {wanted}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_platform_is_refused() {
+        for text in [
+            "",
+            "linux",
+            "linux/",
+            "/amd64",
+            "a/b/c/d",
+            "linux/a b",
+            "linux/\n",
+        ] {
+            assert_eq!(text.parse::<Platform>(), Err(PlatformError), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_no_machine_asks_for_is_no_image() {
+        let mut entry = Descriptor::of(media_type::MANIFEST, b"x");
+        let note = (
+            media_type::BUILDKIT_KIND.to_owned(),
+            media_type::BUILDKIT_ATTESTATION.to_owned(),
+        );
+        entry.annotations.extend([note]);
+        assert!(!entry.is_buildkits_attestation());
+        entry.platform = Some(platform("linux/amd64"));
+        assert!(!entry.is_buildkits_attestation());
+        entry.platform = Some(platform("unknown/unknown"));
+        assert!(entry.is_buildkits_attestation());
+        entry.annotations.clear();
+        assert!(!entry.is_buildkits_attestation());
     }
 }

@@ -15,6 +15,7 @@ pub mod download;
 mod failure;
 pub mod gather;
 pub mod guard;
+mod index;
 #[cfg(feature = "sign")]
 pub mod init;
 pub mod inspect;
@@ -52,6 +53,7 @@ mod source_failure;
 mod standing;
 mod store_failure;
 mod system_clock;
+mod together;
 #[cfg(feature = "sign")]
 mod transfer;
 pub mod tree;

@@ -220,6 +220,9 @@ async fn verdict(
         now: request.now,
         source_of_promotion,
         everywhere: false,
+        platform: None,
+        children: false,
+        listed: None,
     };
     verify::verify(&request, progress).await
 }

@@ -11,7 +11,7 @@ use super::{Exit, Failure, SystemClock, inspect};
 use crate::attestations::{OciReferrers, Seek, Subject};
 use crate::digest::{Digest, Identity};
 use crate::limits;
-use crate::oci::{Descriptor, Document, artifact_files, media_type};
+use crate::oci::{self, Descriptor, Document, Platform, artifact_files, media_type};
 use crate::policy::Policy;
 use crate::reference::Select;
 use crate::source::Progress;
@@ -42,6 +42,68 @@ pub struct Unread {
     mutable: bool,
     /// What its referrers say that it is.
     said: Option<String>,
+}
+
+impl Unread {
+    /// Every manifest and index below it; `None` where it is none itself, as
+    /// far as anybody says so: then nobody asks for it.
+    pub(super) async fn below(&self) -> Result<Option<Vec<Descriptor>>, Failure> {
+        let fetched = match (&self.resolved, &self.said) {
+            (Some(_), _) => None,
+            (None, Some(said)) if media_type::is_index(said) => {
+                let select = Select::Digest(self.digest);
+                Some(self.repository.resolve(&select).await?)
+            }
+            (None, _) => return Ok(None),
+        };
+        match self.resolved.as_ref().or(fetched.as_ref()) {
+            Some(of) if matches!(of.document, Document::Index(_)) => {
+                Ok(Some(children(&self.repository, of).await?))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+/// What an index is and what is below it; `None` for what is no index.
+pub(super) async fn index(
+    named: Named<'_>,
+    registries: &Registries,
+) -> Result<Option<(Digest, Vec<Descriptor>)>, Failure> {
+    let repository = named.repository(registries)?;
+    let resolved = repository.resolve(named.select).await?;
+    match &resolved.document {
+        Document::Manifest(_) => Ok(None),
+        Document::Index(_) => {
+            let below = children(&repository, &resolved).await?;
+            Ok(Some((resolved.descriptor.digest, below)))
+        }
+    }
+}
+
+/// Which machines an image is for, by its own configuration.
+pub(super) async fn platform(
+    named: Named<'_>,
+    registries: &Registries,
+) -> Result<Option<Platform>, Failure> {
+    let repository = named.repository(registries)?;
+    let resolved = repository.resolve(named.select).await?;
+    let Document::Manifest(manifest) = &resolved.document else {
+        return Ok(None);
+    };
+    let config = &manifest.config;
+    if ![media_type::CONFIG, media_type::DOCKER_CONFIG].contains(&config.media_type.as_str()) {
+        return Ok(None);
+    }
+    let bytes = repository.read_blob(config, limits::MANIFEST).await?;
+    oci::platform(&bytes).map_err(|error| {
+        let origin = repository.origin(&config.digest);
+        Failure::new(
+            Exit::Usage,
+            format!("cannot read the configuration {origin}"),
+        )
+        .cause(error)
+    })
 }
 
 impl fmt::Debug for Unread {
@@ -130,6 +192,7 @@ fn by_digest(digest: Digest, known: Option<&Known<'_>>, name: String, looked: Lo
         failed: looked.failed,
         model: None,
         image: Some(BTreeMap::new()),
+        children: None,
         mutable: false,
         staged: None,
         further: None,

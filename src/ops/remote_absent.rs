@@ -3,7 +3,8 @@
 use super::Failure;
 use super::gather::{Gathered, Reading};
 use super::tree::Branch;
-use crate::oci::Descriptor;
+use crate::digest::Digest;
+use crate::oci::{Descriptor, Platform};
 use crate::policy::Policy;
 use crate::reference::Select;
 use crate::source::Progress;
@@ -21,6 +22,26 @@ pub(super) struct Named<'a> {
 /// What was not read of an artifact: there is none such.
 #[derive(Debug)]
 pub enum Unread {}
+
+impl Unread {
+    pub(super) async fn below(&self) -> Result<Option<Vec<Descriptor>>, Failure> {
+        match *self {}
+    }
+}
+
+pub(super) async fn index(
+    named: Named<'_>,
+    _registries: &Registries,
+) -> Result<Option<(Digest, Vec<Descriptor>)>, Failure> {
+    Err(absent(named))
+}
+
+pub(super) async fn platform(
+    named: Named<'_>,
+    _registries: &Registries,
+) -> Result<Option<Platform>, Failure> {
+    Err(absent(named))
+}
 
 pub(super) async fn glance(
     named: Named<'_>,

@@ -3,14 +3,20 @@
 use std::borrow::Cow;
 
 use super::gather::{self, Gathered, Reading};
+use super::index::{self, Meant};
+use super::together::{Under, together};
 use super::{Exit, Failure};
-use crate::policy::{self, Lookups, Policy};
+use crate::oci::{Descriptor, Platform};
+use crate::policy::{self, Lookups, OfIndex, Policy};
 use crate::source::Progress;
 use crate::time::Timestamp;
 use crate::verify::{
     self, ArtifactKind, EvidenceReport, Facts, Observed, Outcome, Reason, ReasonCode, SchemaName,
     Stage, Verdict,
 };
+
+/// Artifacts that are judged at the same time.
+const AT_ONCE: usize = 16;
 
 /// A question.
 #[derive(Clone, Debug)]
@@ -28,6 +34,12 @@ pub struct Request<'a> {
     pub source_of_promotion: bool,
     /// Whether to look everywhere, although what was found suffices.
     pub everywhere: bool,
+    /// The platform whose image is meant, where an index is named.
+    pub platform: Option<&'a Platform>,
+    /// Whether to say what holds for each image below an index.
+    pub children: bool,
+    /// How an index lists it, where it is judged as one of its images.
+    pub listed: Option<&'a Descriptor>,
 }
 
 /// Reads the artifact and its evidence, and decides.
@@ -40,7 +52,76 @@ pub async fn verify(request: &Request<'_>, progress: &dyn Progress) -> Result<Ve
     Ok(verdict)
 }
 
-/// The same, with what was read. No more is looked at than it takes: the
+/// Judges several artifacts, some of them at the same time; the answers are in
+/// the order of the questions, and none depends on another's.
+pub async fn verify_all(
+    requests: &[Request<'_>],
+    progress: &dyn Progress,
+) -> Vec<Result<Verdict, Failure>> {
+    let all = requests
+        .iter()
+        .map(|request| -> Under<'_, _> { Box::pin(verify(request, progress)) });
+    together(AT_ONCE, all).await
+}
+
+/// The verdict over several artifacts: what could not be read was not decided.
+pub fn outcome_of(answers: &[Result<Verdict, Failure>]) -> Outcome {
+    let each = answers.iter().map(|answer| match answer {
+        Ok(verdict) => verdict.outcome,
+        Err(failure) if failure.exit == Exit::Denied => Outcome::Denied,
+        Err(_) => Outcome::Undetermined,
+    });
+    each.fold(Outcome::Allowed, Outcome::and)
+}
+
+/// The same, with what was read. Of an index that is what is meant of it, and
+/// what policies ask for.
+///
+/// # Errors
+/// As [`verify`]; `Usage` where a policy asks for the image of a platform and
+/// none was selected.
+pub async fn judge(
+    request: &Request<'_>,
+    progress: &dyn Progress,
+) -> Result<(Gathered, Verdict), Failure> {
+    let platform = request.platform;
+    let (image, entry) = match index::meant(request).await? {
+        Meant::Image(image, entry) => (image, entry),
+        Meant::Whole => {
+            let (gathered, verdict) = alone(request, progress).await?;
+            let mut verdict = index::finish(request, &gathered, verdict, progress).await?;
+            // Where nothing is below it, it is an image itself.
+            if let Some(wanted) = platform
+                && verdict.children.is_empty()
+            {
+                index::check_platform(&request.reading, wanted, &mut verdict).await?;
+            }
+            return Ok((gathered, verdict));
+        }
+        Meant::Missing(detail) => {
+            let (gathered, mut verdict) = alone(request, progress).await?;
+            index::missing(&mut verdict, detail);
+            return Ok((gathered, verdict));
+        }
+    };
+    let called = request.reading.called();
+    let one = Request {
+        reading: Reading {
+            artifact: &image,
+            name: Some(&called),
+            ..request.reading.clone()
+        },
+        listed: Some(&entry),
+        ..request.clone()
+    };
+    let (gathered, mut verdict) = alone(&one, progress).await?;
+    if let Some(wanted) = platform {
+        index::check_platform(&one.reading, wanted, &mut verdict).await?;
+    }
+    Ok((gathered, verdict))
+}
+
+/// Judges what was named, and nothing below it. No more is looked at than it takes: the
 /// evidence first, where the artifact's digest can decide; then where else
 /// evidence may lie, and the artifact itself. No further evidence can undo
 /// what suffices, but where rules can test absence; and what does not suffice
@@ -48,14 +129,14 @@ pub async fn verify(request: &Request<'_>, progress: &dyn Progress) -> Result<Ve
 ///
 /// # Errors
 /// As [`verify`].
-pub async fn judge(
+pub(super) async fn alone(
     request: &Request<'_>,
     progress: &dyn Progress,
 ) -> Result<(Gathered, Verdict), Failure> {
     let (reading, policies) = (&request.reading, request.policies);
     let first = match request.everywhere {
         true => None,
-        false => gather::glance(reading, policies, request.stage, None).await?,
+        false => gather::glance(reading, policies, request.stage, request.listed).await?,
     };
     let mut gathered = match first {
         None => gather::gather(reading, policies, progress).await?,
@@ -68,7 +149,8 @@ pub async fn judge(
             if glanced.failed.is_empty() && glanced.further.is_some() {
                 glanced.look_further().await;
                 let verdict = decide(&glanced, request)?;
-                if suffices(&verdict) {
+                // Of what an index lists, its digest and its size are known.
+                if suffices(&verdict) || request.listed.is_some() {
                     return Ok((glanced, verdict));
                 }
             }
@@ -127,7 +209,9 @@ fn decide(gathered: &Gathered, request: &Request<'_>) -> Result<Verdict, Failure
         nearest: Vec::new(),
         unsigned_files: Vec::new(),
         would_deny: false,
+        children: Vec::new(),
         checked_at: request.now,
+        by_policy: Vec::new(),
     };
     if selected.is_empty() {
         verdict.outcome = Outcome::Denied;
@@ -158,12 +242,19 @@ fn decide(gathered: &Gathered, request: &Request<'_>) -> Result<Verdict, Failure
                 source_of_promotion: request.source_of_promotion,
             },
         );
+        merge(&mut verdict.evidence, checked.reports);
+        // Of an index, the images below it are what some policies ask for.
+        let itself = request.listed.is_some() || policy.of_index() == OfIndex::Index;
+        if !itself && gathered.children.is_some() {
+            continue;
+        }
+        let name = policy.id.name.clone();
+        verdict.by_policy.push((name, decision.outcome));
         verdict.outcome = verdict.outcome.and(decision.outcome);
         verdict.would_deny |= decision.would_deny;
         verdict.reasons.extend(decision.reasons);
         verdict.notes.extend(decision.notes);
         verdict.nearest.extend(decision.nearest);
-        merge(&mut verdict.evidence, checked.reports);
     }
     deny_malformed(gathered, &mut verdict);
     if request.stage == Stage::Startup && gathered.image.is_some() {

@@ -20,9 +20,10 @@ mod suggest;
 
 pub use cases::{CaseResult, Suite};
 pub use compile::{AttestationRule, Clause, Gathered, Policy};
-pub use decide::{Lookups, PolicyDecision, evaluate};
+pub use decide::{Below, Lookups, PolicyDecision, evaluate, of_index};
 pub use document::{
-    Binding, Dialect, Document, Mode, ResourcePattern, SignatureRule, Syntax, Want, to_yaml,
+    Binding, Dialect, Document, Mode, OfIndex, ResourcePattern, SignatureRule, Syntax, Want,
+    to_yaml,
 };
 pub use engine::{Decision, PolicyEngine};
 pub use error::{Place, PolicyError};
@@ -67,11 +68,14 @@ pub fn select<'a>(
 /// Whether an artifact's digest is all that these policies look at beside
 /// evidence, where it lies in a registry or a layout: what else it is can
 /// neither bring another policy in, nor change what one of them says.
-pub fn digest_decides(policies: &[Policy], name: &str, stage: Stage) -> bool {
+/// `listed` tells that an index is known to list it: then it is judged by
+/// itself, whatever policies ask for of indexes.
+pub fn digest_decides(policies: &[Policy], name: &str, stage: Stage, listed: bool) -> bool {
     const PACKED: &[ArtifactKind] = &[ArtifactKind::Model, ArtifactKind::Sbom, ArtifactKind::Blob];
     policies.iter().all(|policy| {
         let of_images = policy.speaks(&[ArtifactKind::Image], name, stage);
         let silent = !of_images && !policy.speaks(PACKED, name, stage);
-        silent || policy.is_for_key() || of_images && policy.looks_at_evidence_alone()
+        let itself = listed || policy.of_index() == OfIndex::Index;
+        silent || policy.is_for_key() || of_images && itself && policy.looks_at_evidence_alone()
     })
 }

@@ -120,6 +120,10 @@ reasons! {
     LimitExceeded = "limit-exceeded",
     /// The message is too large for the scheme that signed it.
     MessageTooLarge = "message-too-large",
+    /// An image below the index does not meet a policy that asks for every one.
+    ChildDenied = "child-denied",
+    /// There is no image for the platform that was asked for.
+    PlatformMissing = "platform-missing",
     /// The policy only warns; it would have denied.
     WouldDeny = "would-deny",
 }

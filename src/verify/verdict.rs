@@ -104,8 +104,14 @@ pub struct Verdict {
     pub unsigned_files: Vec<String>,
     /// Whether a policy that only warns would have denied.
     pub would_deny: bool,
+    /// Of an index, what holds for each image below it by itself.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub children: Vec<Verdict>,
     /// The time the decision was made for.
     pub checked_at: Timestamp,
+    /// What each policy said, by its name.
+    #[serde(skip)]
+    pub by_policy: Vec<(String, Outcome)>,
 }
 
 /// The schema name, always the same.

@@ -142,6 +142,10 @@ pub(in crate::ops) fn read(
         failed,
         model,
         image: Some(image_facts(&found)?),
+        children: match &resolved.document {
+            Document::Index(_) => Some(layout.children(&resolved.document)?),
+            Document::Manifest(_) => None,
+        },
         mutable: found.mutable,
         staged: None,
         further: None,

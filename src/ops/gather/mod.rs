@@ -68,6 +68,8 @@ pub struct Gathered {
     pub model: Option<ModelFacts>,
     /// Configuration and children, where it is an image.
     pub image: Option<BTreeMap<String, Value>>,
+    /// What is below it, where it is an index and was read.
+    pub children: Option<Vec<Descriptor>>,
     /// Whether it can change before it is used.
     pub mutable: bool,
     /// The private copy, not in its place yet.
@@ -79,6 +81,17 @@ pub struct Gathered {
 }
 
 impl Gathered {
+    /// Every manifest and index below it; `None` where it is no index.
+    ///
+    /// # Errors
+    /// Where it has to be read for that, and cannot be.
+    pub async fn below(&self) -> Result<Option<Vec<Descriptor>>, Failure> {
+        match (&self.children, &self.unread) {
+            (None, Some(unread)) => unread.below().await,
+            (known, _) => Ok(known.clone()),
+        }
+    }
+
     /// Reads the artifact itself too, where only its evidence was looked at.
     ///
     /// # Errors
@@ -135,7 +148,7 @@ pub async fn glance(
         return Ok(None);
     };
     let name = reading.called();
-    if !policy::digest_decides(policies, &name, stage) {
+    if !policy::digest_decides(policies, &name, stage, listed.is_some()) {
         return Ok(None);
     }
     let at = Named {

@@ -79,6 +79,7 @@ pub(super) async fn gather(
         failed,
         model: Some(model),
         image: None,
+        children: None,
         mutable: staged.is_none() && !tree.is_on_read_only_mounts(),
         staged,
         further: None,

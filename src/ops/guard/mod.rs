@@ -15,6 +15,7 @@ use super::{Exit, Failure};
 use crate::digest::{Algorithm, Digest};
 use crate::durable::{self, Existing};
 use crate::model::files::Standing;
+use crate::oci::Platform;
 use crate::policy::Policy;
 use crate::reference::ArtifactRef;
 use crate::source::Progress;
@@ -35,6 +36,8 @@ pub struct Guard<'a> {
     pub kind: Option<ArtifactKind>,
     /// What becomes of symlinks in a model.
     pub symlinks: Symlinks,
+    /// The platform whose image is meant, where an index is named.
+    pub platform: Option<&'a Platform>,
     /// The policies.
     pub policies: &'a [Policy],
     /// Bundles to look at instead of where evidence usually lies.
@@ -105,6 +108,9 @@ pub async fn guard(guard: &Guard<'_>, progress: &dyn Progress) -> Result<Done, F
             now: guard.now,
             source_of_promotion: false,
             everywhere: false,
+            platform: guard.platform,
+            children: false,
+            listed: None,
         };
         let (mut gathered, verdict) = verify::judge(&request, progress).await?;
         let staged = gathered.staged.take();

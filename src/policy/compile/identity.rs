@@ -6,7 +6,7 @@ use super::Clause;
 use crate::canon;
 use crate::crypto::sha256;
 use crate::digest::Digest;
-use crate::policy::document::{Document, Mode};
+use crate::policy::document::{Document, Mode, OfIndex};
 use crate::policy::engine::PolicyEngine;
 use crate::trust::{Authority, TrustedKey};
 
@@ -64,7 +64,7 @@ pub(super) fn identity(
             form
         })
         .collect();
-    let form = json!({
+    let mut form = json!({
         "schema": "obreia.policy/v1",
         "name": document.name,
         "match": document.matches.iter().map(|p| json!({
@@ -90,6 +90,15 @@ pub(super) fn identity(
         },
         "mutable": if document.mutable_allowed { "allow" } else { "deny" },
     });
+    // Policies from before there was a choice are what they were.
+    let of_index = match document.of_index {
+        OfIndex::Index => None,
+        OfIndex::Platform => Some("platform"),
+        OfIndex::Every => Some("every"),
+    };
+    if let (Value::Object(form), Some(of_index)) = (&mut form, of_index) {
+        form.insert("index".to_owned(), of_index.into());
+    }
     sha256(&canon::canonical(&form))
 }
 

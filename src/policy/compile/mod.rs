@@ -10,7 +10,8 @@ use std::sync::Arc;
 use self::distinct::unify;
 use self::identity::identity;
 use super::document::{
-    Binding, ClauseSource, Document, KeySource, Mode, RulesSource, RulesText, SignatureRule,
+    Binding, ClauseSource, Document, KeySource, Mode, OfIndex, RulesSource, RulesText,
+    SignatureRule,
 };
 use super::engine::PolicyEngine;
 use super::error::PolicyError;
@@ -49,6 +50,7 @@ pub struct Policy {
     rules: Option<Arc<dyn PolicyEngine>>,
     mode: Mode,
     mutable_allowed: bool,
+    of_index: OfIndex,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,6 +135,7 @@ impl Policy {
             rules,
             mode: document.mode,
             mutable_allowed: document.mutable_allowed,
+            of_index: document.of_index,
         })
     }
 
@@ -211,6 +214,7 @@ impl Policy {
             rules: None,
             mode: Mode::Enforce,
             mutable_allowed: false,
+            of_index: OfIndex::Index,
         })
     }
 
@@ -241,6 +245,11 @@ impl Policy {
     /// What it speaks about.
     pub fn matches(&self) -> &[Pattern] {
         &self.matches
+    }
+
+    /// What of an index must meet it.
+    pub const fn of_index(&self) -> OfIndex {
+        self.of_index
     }
 
     /// What it does when it is not met.

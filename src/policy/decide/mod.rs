@@ -2,12 +2,14 @@
 
 mod age;
 mod attestations;
+mod below;
 mod binding;
 mod rejections;
 mod rules;
 mod signatures;
 mod view;
 
+pub use self::below::{Below, of_index};
 use self::rejections::Rejections;
 use self::rules::Input;
 pub(super) use self::view::View;

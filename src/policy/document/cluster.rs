@@ -177,6 +177,7 @@ pub(super) fn read(at: Place, segment: &Segment, tree: Value) -> Result<Document
         rules: None,
         mode: spec.mode.unwrap_or_default(),
         mutable_allowed: false,
+        of_index: super::OfIndex::Index,
         tree,
         at,
     })

@@ -40,6 +40,7 @@ pub struct Document {
     pub(super) rules: Option<RulesSource>,
     pub(super) mode: Mode,
     pub(super) mutable_allowed: bool,
+    pub(super) of_index: OfIndex,
     tree: Value,
 }
 
@@ -61,6 +62,19 @@ pub enum Mode {
     Enforce,
     /// Allows, and says that it would have denied.
     Warn,
+}
+
+/// What of an index must meet a policy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OfIndex {
+    /// The index itself, whose digest stands for all below it.
+    #[default]
+    Index,
+    /// The image for the platform that was selected.
+    Platform,
+    /// Every image below it.
+    Every,
 }
 
 /// Something that a document names and that has to be fetched for it.

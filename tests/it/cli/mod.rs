@@ -17,6 +17,7 @@ mod notation;
 mod older;
 mod older_written;
 mod passphrase;
+mod platforms;
 mod policies;
 mod privileges;
 mod random;

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -98,6 +98,7 @@ pub(crate) struct Between {
     pub(crate) host: String,
     seen: Arc<Mutex<Vec<Call>>>,
     plan: Plan,
+    connections: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
 }
 
@@ -114,10 +115,12 @@ impl Between {
             host: listener.local_addr().unwrap().to_string(),
             seen: Arc::default(),
             plan: Arc::default(),
+            connections: Arc::default(),
             stop: Arc::default(),
         };
         let (seen, plan) = (Arc::clone(&between.seen), Arc::clone(&between.plan));
         let stop = Arc::clone(&between.stop);
+        let connections = Arc::clone(&between.connections);
         let behind: Arc<Behind> = Arc::new(behind);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -125,6 +128,7 @@ impl Between {
                     return;
                 }
                 let Ok(stream) = stream else { continue };
+                connections.fetch_add(1, Ordering::SeqCst);
                 let (seen, plan) = (Arc::clone(&seen), Arc::clone(&plan));
                 let behind = Arc::clone(&behind);
                 std::thread::spawn(move || serve(&stream, &*behind, &seen, &plan));
@@ -140,6 +144,13 @@ impl Between {
     /// Does this to the next request whose line has `part` in it.
     pub(crate) fn next(&self, part: impl Into<String>, act: Act) {
         self.plan.lock().unwrap().push_back((part.into(), act));
+    }
+
+    /// How many connections were opened so far.
+    // The unit tests do not count them.
+    #[allow(dead_code)]
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
     }
 
     /// What was asked since the last time this was asked.

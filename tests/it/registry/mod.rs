@@ -23,6 +23,7 @@ mod promotion;
 mod requests;
 mod secrets;
 mod server;
+mod several;
 mod tls;
 mod tokens;
 

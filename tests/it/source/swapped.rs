@@ -105,6 +105,9 @@ fn verify_as(
         now: Timestamp::from_secs(1_795_000_000),
         source_of_promotion: false,
         everywhere: false,
+        platform: None,
+        children: false,
+        listed: None,
     };
     block_on(verify::verify(&request, progress))
 }

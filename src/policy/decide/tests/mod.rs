@@ -28,7 +28,7 @@ FNGTyQGKHFc6/H8TQumT9VLS78pUwtv3w7EfKoyFZoP32KrO7nzUy2q6Cw==
 const NOW: i64 = 1_795_000_000_000_000_000;
 
 /// Authorities `sec` and `ci`, with `rest` as further lines of `spec`.
-fn policy(rest: &str) -> Policy {
+pub(super) fn policy(rest: &str) -> Policy {
     let indent = |pem: &str| pem.trim_end().replace('\n', "\n          ");
     let yaml = format!(
         "apiVersion: obreia/v1

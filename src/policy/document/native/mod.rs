@@ -88,6 +88,7 @@ pub(super) fn read(at: Place, segment: &Segment, tree: Value) -> Result<Document
         rules,
         mode: spec.mode,
         mutable_allowed: spec.mutable == Mutable::Allow,
+        of_index: spec.index,
         tree,
         at,
     })

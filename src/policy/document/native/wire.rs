@@ -8,7 +8,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_saphyr::Spanned;
 
-use super::super::{Mode, Syntax};
+use super::super::{Mode, OfIndex, Syntax};
 use crate::verify::{ArtifactKind, SignatureFormat, Stage};
 
 #[derive(Deserialize)]
@@ -54,6 +54,8 @@ pub(super) struct Spec {
     pub(super) mode: Mode,
     #[serde(default)]
     pub(super) mutable: Mutable,
+    #[serde(default)]
+    pub(super) index: OfIndex,
 }
 
 #[derive(Deserialize)]
