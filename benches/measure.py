@@ -33,6 +33,13 @@ def program(name: str) -> str:
     return str(ROOT / re.findall(r"Executable .*\((.*)\)", said)[-1])
 
 
+def binary() -> Path:
+    """What is measured: the binary that `OBREIA` names, else the one that
+    people download, which scripts/bench builds."""
+    named = os.environ.get("OBREIA")
+    return Path(named) if named else ROOT / "target" / "dist-full" / "dist" / "obreia"
+
+
 def run(command: list[str], cwd: Path) -> Cost:
     """Runs a command that must succeed."""
     begin = time.monotonic()

@@ -126,7 +126,7 @@ mod tests {
             headers: &headers,
             body: form.map(|form| {
                 let kind = "application/x-www-form-urlencoded";
-                (kind, form.as_bytes().to_vec())
+                (kind, form.as_bytes().to_vec().into())
             }),
             repeatable: false,
             deadline: std::time::Duration::from_secs(1),

@@ -36,8 +36,8 @@ pub struct Request<'a> {
     pub url: &'a str,
     /// Names and values; all values are treated as secrets.
     pub headers: &'a [(&'a str, &'a Secret)],
-    /// The content type and the bytes.
-    pub body: Option<(&'a str, Vec<u8>)>,
+    /// The content type and the bytes, which are shared and not copied.
+    pub body: Option<(&'a str, Bytes)>,
     /// Whether it does no harm to carry it out twice.
     pub repeatable: bool,
     /// For all attempts together.

@@ -31,7 +31,7 @@ fn ask(url: &str, repeatable: bool, options: &Options) -> Result<Reply, HttpFaul
         method: Method::Post,
         url,
         headers: &[],
-        body: Some(("application/json", b"{}".to_vec())),
+        body: Some(("application/json", b"{}"[..].into())),
         repeatable,
         deadline: Duration::from_secs(3),
         limit: 64,

@@ -107,3 +107,11 @@ pub(super) fn is_well_formed(media_type: &str) -> bool {
         && !media_type.contains(|c: char| c.is_control())
         && matches!(bare.split_once('/'), Some((kind, sub)) if word(kind) && word(sub))
 }
+
+/// Whether a layer is one that nobody but its maker may give out (image-spec,
+/// "Non-Distributable Layers"; Docker's foreign layers before it): it lies
+/// where its descriptor's `urls` say, and not in registries.
+pub fn is_elsewhere(media_type: &str) -> bool {
+    media_type.starts_with("application/vnd.oci.image.layer.nondistributable.v1.tar")
+        || media_type.starts_with("application/vnd.docker.image.rootfs.foreign.diff.tar")
+}

@@ -8,7 +8,7 @@ use serde::Serialize;
 pub use super::transfer::Spot;
 use super::{Exit, Failure, transfer};
 use crate::digest::Digest;
-use crate::oci::media_type;
+use crate::oci::{Descriptor, media_type};
 use crate::reference::{ArtifactRef, Select};
 use crate::source::Progress;
 use crate::source::layout::{Layout, Moved, Node, Resolved};
@@ -33,7 +33,8 @@ pub struct Copied {
     pub blobs: Vec<Blob>,
     /// Bytes that the destination did not have.
     pub bytes: u64,
-    /// Referrers that cannot be read, and so cannot be copied.
+    /// What was left behind: referrers that cannot be read, and layers that
+    /// only their maker gives out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<Skipped>,
 }
@@ -92,7 +93,7 @@ impl Copied {
     }
 }
 
-/// A referrer that was left behind.
+/// Something that was left behind.
 #[derive(Debug, Serialize)]
 pub struct Skipped {
     /// Its digest.
@@ -102,13 +103,34 @@ pub struct Skipped {
 }
 
 impl Skipped {
-    /// What of all that is about `node` itself could not be read.
+    /// What of all that is about `node` itself could not be read, and what of
+    /// it lies elsewhere.
     pub(super) fn of(node: &Node) -> impl Iterator<Item = Self> + '_ {
-        node.unreadable.iter().map(|unreadable| Self {
+        let unreadable = node.unreadable.iter().map(|unreadable| Self {
             digest: unreadable.digest,
             why: unreadable.why.clone(),
-        })
+        });
+        unreadable.chain(node.elsewhere.iter().map(|layer| Self {
+            digest: layer.digest,
+            why: format!(
+                "a layer of {}, which only its maker gives out{}; its descriptor stays in the manifest",
+                layer.media_type,
+                first_url(layer)
+            ),
+        }))
     }
+}
+
+/// Where a layer says that it lies.
+fn first_url(layer: &Descriptor) -> String {
+    let urls = layer
+        .other
+        .get("urls")
+        .and_then(serde_json::Value::as_array);
+    let first = urls.and_then(|urls| urls.first()?.as_str());
+    first.map_or_else(String::new, |url| {
+        format!(" ({})", url.chars().take(256).collect::<String>())
+    })
 }
 
 /// A layout and what is meant in it, as an argument names them.

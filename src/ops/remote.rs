@@ -17,7 +17,7 @@ use crate::reference::Select;
 use crate::source::Progress;
 use crate::source::layout::{Layout, Node, Resolved};
 use crate::source::registry::{Registries, RegistryFault, Repository};
-use crate::verify::{ArtifactFact, ArtifactKind, Observed, Stage, Verdict};
+use crate::verify::{ArtifactFact, ArtifactKind, Described, Observed, Stage, Verdict};
 
 /// An image's name in a registry.
 #[derive(Clone, Copy, Debug)]
@@ -185,6 +185,10 @@ fn by_digest(digest: Digest, known: Option<&Known<'_>>, name: String, looked: Lo
         observed: Observed {
             identities: vec![identity],
             manifest: Some(digest),
+            described: known.map(|known| Described {
+                media_type: known.descriptor.media_type.clone(),
+                size: known.descriptor.size,
+            }),
             size,
             ..Observed::default()
         },

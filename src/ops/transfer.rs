@@ -1,18 +1,25 @@
 //! A closure moved from or to a registry.
 
-use std::collections::BTreeSet;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::copy::{Copied, Place};
 use super::standing::{Standing, standing};
+use super::together::{Under, together};
 use super::{Exit, Failure, remote};
 use crate::digest::Digest;
 use crate::limits;
 use crate::oci::{Descriptor, media_type};
 use crate::reference::{ArtifactRef, Select, is_tag};
 use crate::source::layout::{Flip, Layout, Moved, Node, Piece, Resolved, Role, listed};
-use crate::source::registry::{Cas, Registries, Repository, Source, UploadError};
+use crate::source::registry::{Cas, Registries, RegistryFault, Repository, Source, UploadError};
 use crate::source::{Counted, Progress};
+
+/// Blobs that are carried at the same time: each has a piece in memory.
+const AT_ONCE: usize = 4;
+/// Things that are asked for at the same time.
+const ASKED_AT_ONCE: usize = 8;
 
 /// A layout or a repository, and what is meant in it, as an argument names them.
 #[derive(Clone, Debug)]
@@ -175,8 +182,45 @@ impl Store {
             Self::Registry(repository) if is_document(piece) => {
                 repository.has_manifest(&blob.digest.to_string()).await?
             }
-            Self::Registry(repository) => repository.has_blob(blob).await?,
+            Self::Registry(repository) => {
+                // A registry keeps what it does not know as either.
+                let listed = piece.role == Role::Entry;
+                listed && repository.entry(blob).await?.is_some()
+                    || repository.has_blob(blob).await?
+            }
         })
+    }
+
+    /// Takes what an index lists and is of no kind that is known: as a
+    /// manifest, where it is one there and is taken as one here; else as a blob.
+    async fn take_entry(
+        &self,
+        from: &Self,
+        entry: &Descriptor,
+        progress: &dyn Progress,
+    ) -> Result<(), Failure> {
+        let found = match from {
+            Self::Registry(from) => from.entry(entry).await?,
+            Self::Layout(from) if entry.size <= limits::MANIFEST => {
+                Some(from.read_blob(entry, limits::MANIFEST)?)
+            }
+            Self::Layout(_) => None,
+        };
+        match (found, self) {
+            (Some(bytes), Self::Layout(to)) => {
+                to.put_checked(entry, &mut bytes.as_slice())?;
+                Ok(())
+            }
+            (Some(bytes), Self::Registry(to)) => match to.put_manifest(None, entry, &bytes).await {
+                Ok(_) => Ok(()),
+                Err(RegistryFault::Refused { .. }) => {
+                    let sent = to.put_blob(entry, Source::Bytes(&bytes), None).await;
+                    sent.map(|_| ()).map_err(unsent)
+                }
+                Err(fault) => Err(fault.into()),
+            },
+            (None, _) => self.take(from, entry, progress).await,
+        }
     }
 
     /// Several blobs of at most [`limits::DOCUMENT`] each, in the order asked for.
@@ -396,23 +440,59 @@ impl Found {
         if let (Store::Layout(from), Store::Layout(to)) = (&self.from, to) {
             return Ok(to.take(from, &self.closure, progress)?);
         }
-        let mut moved = Vec::new();
-        for piece in self.closure.pieces() {
-            let present = to.has(&piece).await?;
-            if !present {
-                let at = &piece.descriptor;
-                if is_document(&piece) {
-                    let bytes = self.from.document(at).await?;
-                    to.put_document(None, at, &bytes).await?;
-                } else {
-                    to.take(&self.from, at, progress).await?;
-                }
-            }
-            moved.push(Moved { piece, present });
+        let pieces = self.closure.pieces();
+        // A registry takes no manifest before what it names is there.
+        let blobs = pieces.iter().filter(|piece| !is_document(piece));
+        let failed = Cell::new(false);
+        let blobs = blobs.map(|piece| -> Under<'_, _> {
+            Box::pin(self.carry_blob(to, piece, &failed, progress))
+        });
+        let mut present = BTreeMap::new();
+        for carried in together(AT_ONCE, blobs).await {
+            present.extend(carried?);
         }
+        for piece in pieces.iter().filter(|piece| is_document(piece)) {
+            let (at, is_there) = (&piece.descriptor, to.has(piece).await?);
+            if !is_there {
+                let bytes = self.from.document(at).await?;
+                to.put_document(None, at, &bytes).await?;
+            }
+            present.insert(at.digest, is_there);
+        }
+        let moved = pieces.into_iter().map(|piece| Moved {
+            present: present.get(&piece.descriptor.digest).copied() == Some(true),
+            piece,
+        });
+        let moved = moved.collect();
         let held = to.list(&self.closure, &self.from).await?;
         compare(to, &self.closure, &held).await?;
         Ok(moved)
+    }
+
+    /// Carries one blob, unless another could not be: then it is not begun.
+    async fn carry_blob(
+        &self,
+        to: &Store,
+        piece: &Piece,
+        failed: &Cell<bool>,
+        progress: &dyn Progress,
+    ) -> Result<Option<(Digest, bool)>, Failure> {
+        if failed.get() {
+            return Ok(None);
+        }
+        let at = &piece.descriptor;
+        let carried = async {
+            let present = to.has(piece).await?;
+            match piece.role {
+                _ if present => {}
+                Role::Entry => to.take_entry(&self.from, at, progress).await?,
+                _ => to.take(&self.from, at, progress).await?,
+            }
+            Ok(Some((at.digest, present)))
+        };
+        let carried = carried.await;
+        failed.set(failed.get() || carried.is_err());
+        carried
     }
 
     async fn would_carry(&self, to: Option<&Store>) -> Result<Vec<Moved>, Failure> {
@@ -508,11 +588,16 @@ async fn compare(to: &Store, closure: &Node, held: &BTreeSet<Digest>) -> Result<
         .iter()
         .map(|piece| piece.descriptor.digest)
         .collect();
-    for piece in closure.pieces() {
+    let pieces = closure.pieces();
+    let arrived = pieces.iter().map(|piece| -> Under<'_, _> {
         let digest = &piece.descriptor.digest;
         let found = held.contains(digest) || there.contains(digest);
-        let blob = matches!(to, Store::Registry(_)) && !is_document(&piece);
-        if !found || blob && !to.has(&piece).await? {
+        let blob = matches!(to, Store::Registry(_)) && !is_document(piece);
+        Box::pin(async move { Ok::<_, Failure>(found && (!blob || to.has(piece).await?)) })
+    });
+    let arrived = together(ASKED_AT_ONCE, arrived).await;
+    for (piece, arrived) in pieces.iter().zip(arrived) {
+        if !arrived? {
             return Err(Failure::new(
                 Exit::Undetermined,
                 format!(

@@ -408,7 +408,8 @@ fn about(envelope: &Envelope, artifact: &Observed<'_>) -> Result<(), Rejection> 
         ));
     }
     let Some(described) = &artifact.described else {
-        return Ok(());
+        let detail = "it says which media type and size the manifest has, and that was not read";
+        return Err(Rejection::new(KIND, ReasonCode::ArtifactUnreadable, detail));
     };
     if target.size != described.size || target.media_type != described.media_type {
         return differs(format!(

@@ -83,7 +83,7 @@ impl Http {
                 method,
                 url,
                 headers: &headers,
-                body: (!kind.is_empty()).then(|| (kind, bytes.to_vec())),
+                body: (!kind.is_empty()).then(|| (kind, bytes.to_vec().into())),
                 // What may have been done is not done again; the SDK decides
                 // on answers, and signs the request anew.
                 repeatable: false,

@@ -98,7 +98,7 @@ impl Transport {
             method,
             url: url.as_str(),
             headers: &headers,
-            body: has_body.then(|| (kind, body.to_vec())),
+            body: has_body.then(|| (kind, body.to_vec().into())),
             // A second token or a second look does no harm; a second signature
             // would be one that nobody asked for.
             repeatable: method == http::Method::Get || origin != self.vault,

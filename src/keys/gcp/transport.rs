@@ -83,7 +83,7 @@ impl Transport {
             method: call.method,
             url: &url,
             headers: &headers,
-            body: call.body.map(|bytes| ("application/json", bytes)),
+            body: call.body.map(|bytes| ("application/json", bytes.into())),
             repeatable: call.repeatable,
             deadline: self.deadline,
             limit: limits::KEY_SERVICE,

@@ -146,7 +146,7 @@ impl Server {
             headers: &headers,
             body: sent
                 .body
-                .map(|body| ("application/json", body.to_string().into_bytes())),
+                .map(|body| ("application/json", body.to_string().into())),
             repeatable: sent.repeatable,
             deadline: self.deadline,
             limit: limits::KEY_SERVICE,

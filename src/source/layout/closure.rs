@@ -19,6 +19,8 @@ pub enum Role {
     Config,
     /// A layer.
     Layer,
+    /// What an index lists and is neither an index nor a manifest that is known.
+    Entry,
 }
 
 impl Role {
@@ -29,6 +31,7 @@ impl Role {
             Self::Manifest => "manifest",
             Self::Config => "config",
             Self::Layer => "layer",
+            Self::Entry => "entry",
         }
     }
 }
@@ -44,6 +47,8 @@ pub struct Node {
     pub legacy: Option<(String, Legacy)>,
     /// Configuration and layers; an index has none.
     pub blobs: Vec<Piece>,
+    /// Layers that nobody but their maker may give out: named, and kept nowhere.
+    pub elsewhere: Vec<Descriptor>,
     /// What an index lists.
     pub children: Vec<Node>,
     /// What is about it.

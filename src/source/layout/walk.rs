@@ -188,7 +188,7 @@ impl Walk {
         }
         let here = self.met.len();
         self.todo.push(Step::Referrers(here));
-        let mut blobs = Vec::new();
+        let (mut blobs, mut elsewhere) = (Vec::new(), Vec::new());
         match &document {
             Document::Manifest(manifest) => {
                 self.count(manifest.layers.len() + 1)?;
@@ -196,10 +196,16 @@ impl Walk {
                     role: Role::Config,
                     descriptor: manifest.config.clone(),
                 });
-                blobs.extend(manifest.layers.iter().map(|descriptor| Piece {
-                    role: Role::Layer,
-                    descriptor: descriptor.clone(),
-                }));
+                for layer in &manifest.layers {
+                    if media_type::is_elsewhere(&layer.media_type) {
+                        elsewhere.push(layer.clone());
+                        continue;
+                    }
+                    blobs.push(Piece {
+                        role: Role::Layer,
+                        descriptor: layer.clone(),
+                    });
+                }
             }
             Document::Index(index) => {
                 let known = |child: &&Descriptor| {
@@ -208,7 +214,7 @@ impl Walk {
                 };
                 let others = index.manifests.iter().filter(|child| !known(child));
                 blobs.extend(others.map(|descriptor| Piece {
-                    role: Role::Layer,
+                    role: Role::Entry,
                     descriptor: descriptor.clone(),
                 }));
                 self.count(blobs.len())?;
@@ -223,6 +229,7 @@ impl Walk {
                 document,
                 legacy: None,
                 blobs,
+                elsewhere,
                 children: Vec::new(),
                 referrers: Vec::new(),
                 unreadable: Vec::new(),

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use reqwest::Url;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -57,7 +58,7 @@ pub(super) struct Ask<'a> {
     pub(super) url: &'a str,
     pub(super) scope: &'a Scope,
     pub(super) headers: &'a [(&'a str, String)],
-    pub(super) body: Option<(&'a str, Vec<u8>)>,
+    pub(super) body: Option<(&'a str, Bytes)>,
     /// Whether it does no harm to carry it out twice.
     pub(super) repeatable: bool,
     /// The longest answer that is read whole.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::host::{Answer, Ask};
 use super::{Asked, RegistryFault, Repository};
 use crate::crypto::{Hasher, sha256};
@@ -88,6 +90,39 @@ impl Repository {
         }
     }
 
+    /// What an index lists as being of a kind that is not known, where the
+    /// registry keeps it as a manifest; `None` where it has no such manifest.
+    ///
+    /// # Errors
+    /// As [`Repository::document`].
+    pub async fn entry(&self, at: &Descriptor) -> Result<Option<Vec<u8>>, RegistryFault> {
+        let reference = at.digest.to_string();
+        let url = self.path(&format!("manifests/{reference}"));
+        if at.size > limits::MANIFEST {
+            return Ok(None);
+        }
+        let scope = self.pull();
+        let headers = [("accept", format!("{}, */*", at.media_type))];
+        let answer = self
+            .host
+            .ask(Ask {
+                headers: &headers,
+                ..Ask::get(&url, &scope, limits::MANIFEST)
+            })
+            .await?;
+        match answer.status() {
+            200 => {}
+            404 => return Ok(None),
+            _ => return Err(answer.fault()),
+        }
+        let asked = answer.asked.clone();
+        let bytes = answer.into_body();
+        match check(&bytes, &at.digest) {
+            Ok(()) => Ok(Some(bytes)),
+            Err(why) => Err(RegistryFault::Malformed { asked, why }),
+        }
+    }
+
     /// Whether the manifest is there.
     ///
     /// # Errors
@@ -161,6 +196,7 @@ impl Repository {
         // would undo what others wrote in between; with a condition, it could
         // not tell its own success.
         let repeatable = headers.is_empty() && reference.contains(':');
+        let bytes = Bytes::copy_from_slice(bytes);
         let mut tries = 0;
         loop {
             let ask = Ask {
@@ -168,7 +204,7 @@ impl Repository {
                 url: &url,
                 scope: &scope,
                 headers,
-                body: Some((media_type, bytes.to_vec())),
+                body: Some((media_type, bytes.clone())),
                 repeatable,
                 limit: limits::REGISTRY_WORDS,
                 anywhere: false,

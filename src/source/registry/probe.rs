@@ -224,7 +224,7 @@ impl Repository {
         let ask = Ask {
             method,
             headers,
-            body: Some((OCTETS, bytes)),
+            body: Some((OCTETS, bytes.into())),
             repeatable: false,
             ..Ask::get(url, &scope, limits::REGISTRY_WORDS)
         };

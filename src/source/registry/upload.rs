@@ -2,6 +2,8 @@
 
 use std::io::{self, Read};
 
+use bytes::Bytes;
+
 use super::address::resolved;
 use super::auth::Scope;
 use super::host::{Answer, Ask};
@@ -10,8 +12,11 @@ use crate::http::Method;
 use crate::limits;
 use crate::oci::Descriptor;
 
-/// Sent at once: what may have to be sent again is kept that long.
-const CHUNK: usize = 4 << 20;
+/// Sent in one request: what is larger goes piece by piece.
+const WHOLE: u64 = 4 << 20;
+/// One such piece: what may have to be sent again is kept that long, for each
+/// of the blobs that are under way.
+const CHUNK: usize = 2 << 20;
 /// Larger pieces are not kept in memory, whatever the registry would like.
 const LARGEST_CHUNK: usize = 32 << 20;
 /// How often a piece is tried again without the registry having gained as much
@@ -42,36 +47,66 @@ pub enum UploadError {
     Read(io::Error),
 }
 
-impl Source<'_> {
-    /// As many bytes as `most`, or what is left. `ahead` keeps what a piece of
-    /// a download had beyond them.
-    async fn fill(&mut self, most: usize, ahead: &mut Vec<u8>) -> Result<Vec<u8>, UploadError> {
-        let mut piece = std::mem::take(ahead);
-        match self {
-            Self::Bytes(bytes) => {
+/// A source, taken piece by piece.
+struct Pieces<'a> {
+    source: Source<'a>,
+    /// What a piece of a download had beyond what was taken.
+    ahead: Bytes,
+    /// The memory of the piece before, where nobody has it any more.
+    spare: Vec<u8>,
+}
+
+impl<'a> Pieces<'a> {
+    fn of(source: Source<'a>) -> Self {
+        Self {
+            source,
+            ahead: Bytes::new(),
+            spare: Vec::new(),
+        }
+    }
+
+    /// As many bytes as `most`, or what is left of the `left` that are expected.
+    async fn next(&mut self, most: usize, left: u64) -> Result<Bytes, UploadError> {
+        let mut piece = std::mem::take(&mut self.spare);
+        piece.clear();
+        let most_left = usize::try_from(left).unwrap_or(usize::MAX);
+        piece.reserve_exact(most.min(most_left));
+        match &mut self.source {
+            Source::Bytes(bytes) => {
                 let (now, later) = bytes.split_at(most.min(bytes.len()));
                 piece.extend_from_slice(now);
                 *bytes = later;
             }
-            Self::Reader(reader) => {
+            Source::Reader(reader) => {
                 reader
                     .take(most as u64)
                     .read_to_end(&mut piece)
                     .map_err(UploadError::Read)?;
             }
-            Self::Download(download) => {
+            Source::Download(download) => {
+                let mut more = std::mem::take(&mut self.ahead);
                 while piece.len() < most {
-                    match download.next().await? {
-                        Some(more) => piece.extend_from_slice(&more),
-                        None => break,
+                    if more.is_empty() {
+                        match download.next().await? {
+                            Some(new) => more = new,
+                            None => break,
+                        }
                     }
+                    let now = more.split_to(more.len().min(most - piece.len()));
+                    piece.extend_from_slice(&now);
                 }
-                if piece.len() > most {
-                    *ahead = piece.split_off(most);
-                }
+                self.ahead = more;
             }
         }
-        Ok(piece)
+        Ok(piece.into())
+    }
+
+    /// Takes back the memory of a piece that was sent.
+    fn sent(&mut self, piece: Bytes) {
+        if let Ok(mut piece) = piece.try_into_mut() {
+            piece.clear();
+            self.spare = piece.into();
+        }
     }
 }
 
@@ -87,7 +122,7 @@ impl Repository {
     pub async fn put_blob(
         &self,
         blob: &Descriptor,
-        mut source: Source<'_>,
+        source: Source<'_>,
         from: Option<&Self>,
     ) -> Result<bool, UploadError> {
         let scope = match from {
@@ -98,20 +133,22 @@ impl Repository {
         let Some((mut location, least)) = begun else {
             return Ok(true);
         };
-        let most = CHUNK.max(least).min(LARGEST_CHUNK);
-        let mut ahead = Vec::new();
-        let mut piece = source.fill(most, &mut ahead).await?;
+        let most = match usize::try_from(blob.size) {
+            Ok(size) if blob.size <= WHOLE => size.max(1),
+            _ => CHUNK.max(least).min(LARGEST_CHUNK),
+        };
+        let mut pieces = Pieces::of(source);
+        let mut piece = pieces.next(most, blob.size).await?;
         let small = piece.len() as u64 == blob.size;
         if !small {
             let mut at = 0_u64;
             while !piece.is_empty() {
+                location = self.piece(location, &scope, at, &piece).await?;
                 at += piece.len() as u64;
-                location = self
-                    .piece(location, &scope, at - piece.len() as u64, &piece)
-                    .await?;
-                piece = source.fill(most, &mut ahead).await?;
+                pieces.sent(piece);
+                piece = pieces.next(most, blob.size.saturating_sub(at)).await?;
             }
-        } else if !source.fill(1, &mut ahead).await?.is_empty() {
+        } else if !pieces.next(1, 1).await?.is_empty() {
             return Err(UploadError::Read(io::Error::other(
                 "there is more of it than its descriptor says",
             )));
@@ -134,7 +171,7 @@ impl Repository {
             url = format!("{plain}?mount={}&from={}", blob.digest, from.name);
         }
         let post = |url: String| async move {
-            let body = Some((OCTETS, Vec::new()));
+            let body = Some((OCTETS, Bytes::new()));
             self.host
                 .ask(Ask {
                     method: Method::Post,
@@ -165,11 +202,11 @@ impl Repository {
         mut url: String,
         scope: &Scope,
         from: u64,
-        piece: &[u8],
+        piece: &Bytes,
     ) -> Result<String, RegistryFault> {
         let (mut sent, mut tries) = (0, 0);
         loop {
-            let rest = &piece[sent..];
+            let rest = piece.slice(sent..);
             let first = from + sent as u64;
             let range = format!("{first}-{}", first + rest.len() as u64 - 1);
             let headers = [("content-range", range)];
@@ -178,7 +215,7 @@ impl Repository {
                 .ask(Ask {
                     method: Method::Patch,
                     headers: &headers,
-                    body: Some((OCTETS, rest.to_vec())),
+                    body: Some((OCTETS, rest.clone())),
                     repeatable: false,
                     ..Ask::get(&url, scope, limits::REGISTRY_WORDS)
                 })
@@ -247,7 +284,7 @@ impl Repository {
         blob: &Descriptor,
         location: &str,
         scope: &Scope,
-        rest: Vec<u8>,
+        rest: Bytes,
     ) -> Result<(), RegistryFault> {
         let mark = if location.contains('?') { '&' } else { '?' };
         let url = format!("{location}{mark}digest={}", blob.digest);

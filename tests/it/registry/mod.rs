@@ -3,6 +3,7 @@
 
 pub(crate) use crate::harness::between;
 
+mod copying;
 mod cosign2;
 mod doctor;
 mod download;

@@ -87,7 +87,7 @@ pub(in super::super) async fn fetch(
         method,
         url: url.as_str(),
         headers: &headers,
-        body: body.map(|bytes| ("application/x-www-form-urlencoded", bytes)),
+        body: body.map(|bytes| ("application/x-www-form-urlencoded", bytes.into())),
         repeatable: true,
         deadline,
         limit: LONGEST,
