@@ -107,7 +107,7 @@ impl std::str::FromStr for Platform {
             let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
             (1..=64).contains(&w.len()) && w.bytes().all(plain)
         };
-        if !words.iter().all(|w| word(w)) {
+        if !words.iter().all(word) {
             return Err(PlatformError);
         }
         let (os, architecture, variant) = match words.as_slice() {
