@@ -9,12 +9,18 @@ pub const BUNDLE: u64 = 32 << 20;
 pub const SIMPLE_SIGNING: u64 = 256 << 10;
 /// Largest Notation envelope, in bytes (one with four certificates and a timestamp has about 20 KB).
 pub const NOTATION: u64 = 1 << 20;
+/// Most headers of a COSE envelope, protected or not (Notation's have 8 at most).
+pub const COSE_HEADERS: usize = 64;
 /// Largest certificate, in bytes.
 pub const CERTIFICATE: usize = 16 << 10;
 /// Most certificates from a signer's own to its root (RFC 5280 calls this a path).
 pub const CHAIN: usize = 8;
-/// Most certificates in one timestamp.
-pub const TIMESTAMP_CERTIFICATES: usize = 16;
+/// Most attributes of a certificate's subject or issuer.
+pub const NAME: usize = 64;
+/// Most attributes in one part of such a name (nearly always one).
+pub const NAME_PART: usize = 8;
+/// Most certificates in one timestamp (those of services in use have three).
+pub const TIMESTAMP_CERTIFICATES: usize = 8;
 /// Largest timestamp token, in bytes.
 pub const TIMESTAMP: usize = 128 << 10;
 /// Largest file of trusted certificates, in bytes.

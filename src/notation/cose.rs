@@ -2,7 +2,9 @@
 
 use coset::cbor::value::Value;
 use coset::iana::{Algorithm, EnumI64, HeaderParameter};
-use coset::{ContentType, CoseSign1, Label, RegisteredLabelWithPrivate, TaggedCborSerializable};
+use coset::{
+    AsCborValue, ContentType, CoseSign1, Label, RegisteredLabelWithPrivate, TaggedCborSerializable,
+};
 
 use super::headers::{AUTHENTIC_TIME, EXPIRY, Headers, SCHEME, SIGNING_TIME, TIMESTAMP};
 use super::{EnvelopeError, Parts};
@@ -11,11 +13,12 @@ use crate::time::Timestamp;
 
 /// A time as seconds since the epoch (RFC 8949, section 3.4.2).
 const EPOCH: u64 = 1;
+const COUNTERSIGNATURE: i64 = HeaderParameter::CounterSignature as i64;
 /// A certificate and those behind it (RFC 9360).
 const X5CHAIN: Label = Label::Int(HeaderParameter::X5Chain as i64);
 
 pub(super) fn parse(bytes: &[u8]) -> Result<Parts, EnvelopeError> {
-    let envelope = CoseSign1::from_tagged_slice(bytes)
+    let envelope = CoseSign1::from_cbor_value(bounded(bytes)?)
         .map_err(|error| EnvelopeError::malformed(error.to_string()))?;
     let protected = &envelope.protected.header;
     let (signed, unsigned) = (&protected.rest, &envelope.unprotected.rest);
@@ -62,6 +65,59 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parts, EnvelopeError> {
         message,
         signature: envelope.signature,
     })
+}
+
+/// What is inside the tag, with headers that are few and plain.
+///
+/// Headers are compared with each other, which takes a time that grows with the
+/// square of their number; and a countersignature has headers of its own, with
+/// countersignatures in them, which are read as deep as they go.
+fn bounded(bytes: &[u8]) -> Result<Value, EnvelopeError> {
+    let Value::Tag(CoseSign1::TAG, inner) = value(bytes)? else {
+        return Err(EnvelopeError::malformed("it is no COSE_Sign1 with its tag"));
+    };
+    if let Value::Array(parts) = &*inner {
+        if let Some(Value::Bytes(protected)) = parts.first()
+            && !protected.is_empty()
+        {
+            few_and_plain(&value(protected)?)?;
+        }
+        if let Some(unprotected) = parts.get(1) {
+            few_and_plain(unprotected)?;
+        }
+    }
+    Ok(*inner)
+}
+
+fn value(mut bytes: &[u8]) -> Result<Value, EnvelopeError> {
+    let value = coset::cbor::de::from_reader(&mut bytes)
+        .map_err(|error| EnvelopeError::malformed(error.to_string()))?;
+    match bytes.is_empty() {
+        true => Ok(value),
+        false => Err(EnvelopeError::malformed("something stands behind it")),
+    }
+}
+
+fn few_and_plain(headers: &Value) -> Result<(), EnvelopeError> {
+    let Value::Map(headers) = headers else {
+        return Err(EnvelopeError::malformed("its headers are no map"));
+    };
+    if headers.len() > limits::COSE_HEADERS {
+        return Err(EnvelopeError::malformed(format!(
+            "{} headers, the limit is {}",
+            headers.len(),
+            limits::COSE_HEADERS
+        )));
+    }
+    match headers
+        .iter()
+        .any(|(label, _)| *label == COUNTERSIGNATURE.into())
+    {
+        true => Err(EnvelopeError::malformed(
+            "it has a countersignature, which Notation has not",
+        )),
+        false => Ok(()),
+    }
 }
 
 fn find<'a>(headers: &'a [(Label, Value)], wanted: &Label) -> Option<&'a Value> {
@@ -119,7 +175,8 @@ fn algorithm(label: &coset::Algorithm) -> String {
         RegisteredLabelWithPrivate::Assigned(Algorithm::ES512) => "ES512",
         RegisteredLabelWithPrivate::Assigned(other) => return other.to_i64().to_string(),
         RegisteredLabelWithPrivate::PrivateUse(number) => return number.to_string(),
-        RegisteredLabelWithPrivate::Text(text) => return text.clone(),
+        // No name that JOSE has: Notation's are numbers.
+        RegisteredLabelWithPrivate::Text(text) => return format!("{text:?}"),
     };
     name.to_owned()
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Envelope, EnvelopeError, EnvelopeFormat, SigningScheme};
 use crate::crypto::Scheme;
+use crate::limits;
 
 const SCHEME: &str = "io.cncf.notary.signingScheme";
 const SIGNING_TIME: &str = "io.cncf.notary.signingTime";
@@ -267,6 +268,40 @@ fn a_cose_with_another_reading_is_refused() {
     assert!(read(&made.to_vec().unwrap()).is_err());
     assert!(read(&whole[..whole.len() - 1]).is_err());
     assert!(read(&[&whole[..], &[0]].concat()).is_err());
+}
+
+#[test]
+fn a_cose_with_many_or_nested_headers_is_refused() {
+    let label = |at: usize| Label::Text(format!("x{at}"));
+    let many = |count: usize| {
+        cose(|header| (0..count).fold(header, |h, at| h.text_value(format!("x{at}"), true.into())))
+    };
+    // Five are there already.
+    assert!(read_cose(many(limits::COSE_HEADERS - 5)).is_ok());
+    let error = read_cose(many(limits::COSE_HEADERS - 4)).unwrap_err();
+    assert!(error.to_string().contains("the limit is 64"), "{error}");
+    let mut made = cose(|header| header);
+    let more = (0..limits::COSE_HEADERS).map(|at| (label(at), true.into()));
+    made.unprotected.rest.extend(more);
+    let error = read_cose(made).unwrap_err();
+    assert!(error.to_string().contains("the limit is 64"), "{error}");
+    let countersigned = |signature| cose(|h| h.add_counter_signature(signature));
+    let error = read_cose(countersigned(coset::CoseSignature::default())).unwrap_err();
+    assert!(error.to_string().contains("countersignature"), "{error}");
+    let mut made = cose(|header| header);
+    let signature = coset::CoseSignature::default();
+    made.unprotected.counter_signatures.push(signature);
+    let error = read_cose(made).unwrap_err();
+    assert!(error.to_string().contains("countersignature"), "{error}");
+}
+
+#[test]
+fn an_algorithm_of_cose_is_a_number() {
+    let mut made = cose(|header| header);
+    let text = RegisteredLabelWithPrivate::Text("PS256".to_owned());
+    made.protected.header.alg = Some(text);
+    let error = read_cose(made).unwrap_err();
+    assert!(matches!(error, EnvelopeError::Algorithm(_)), "{error}");
 }
 
 #[test]
