@@ -1,7 +1,7 @@
 use std::fmt;
 
 use der::asn1::ObjectIdentifier;
-use der::{Decode, Encode};
+use der::{Decode, Encode, Tag, TagNumber};
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectKeyIdentifier};
 
 use super::der::Elements;
@@ -40,6 +40,7 @@ impl Certificate {
             return Err(CertificateError::TooLarge(der.len()));
         }
         let malformed = |error: der::Error| CertificateError::Malformed(error.to_string());
+        names_fit(der)?;
         let read = x509_cert::Certificate::from_der(der).map_err(malformed)?;
         let read = read.tbs_certificate;
         let spki = read.subject_public_key_info.to_der().map_err(malformed)?;
@@ -167,6 +168,38 @@ impl Certificate {
     }
 }
 
+/// Whether issuer and subject are of a length that can be read: each of their
+/// parts is sorted in a time that grows with the square of its length.
+fn names_fit(der: &[u8]) -> Result<(), CertificateError> {
+    const VERSION: Tag = Tag::ContextSpecific {
+        constructed: true,
+        number: TagNumber::N0,
+    };
+    let names = || {
+        let mut signed = Elements::new(der).expect_tag(Tag::Sequence)?.inside();
+        let mut fields = signed.expect_tag(Tag::Sequence)?.inside();
+        fields.maybe(VERSION)?;
+        fields.expect_tag(Tag::Integer)?;
+        fields.expect_tag(Tag::Sequence)?;
+        let issuer = fields.expect_tag(Tag::Sequence)?;
+        fields.expect_tag(Tag::Sequence)?;
+        Ok([issuer, fields.expect_tag(Tag::Sequence)?])
+    };
+    let malformed = |error: der::Error| CertificateError::Malformed(error.to_string());
+    for name in names().map_err(malformed)? {
+        let mut all = 0;
+        for part in name.inside() {
+            let part = part.map_err(malformed)?.inside();
+            let count = part.take(limits::NAME_PART + 1).count();
+            all += count;
+            if count > limits::NAME_PART || all > limits::NAME {
+                return Err(CertificateError::Name);
+            }
+        }
+    }
+    Ok(())
+}
+
 fn all_from_der(bytes: &[u8]) -> Result<Vec<Certificate>, CertificateError> {
     let mut found = Vec::new();
     for element in Elements::new(bytes) {
@@ -208,6 +241,12 @@ pub enum CertificateError {
     /// Not a certificate of X.509.
     #[error("not an X.509 certificate: {0}")]
     Malformed(String),
+    /// Over [`limits::NAME`] or [`limits::NAME_PART`].
+    #[error(
+        "a certificate whose subject or issuer has more than {all} attributes, or {part} in one part",
+        all = limits::NAME, part = limits::NAME_PART
+    )]
+    Name,
     /// Not PEM, or of something else.
     #[error("not a PEM file of certificates")]
     Pem,

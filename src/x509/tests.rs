@@ -1,5 +1,7 @@
 use super::der::Elements;
-use super::{Certificate, ChainError, Stamp, SubjectPattern, TimestampError, Token};
+use super::{
+    Certificate, CertificateError, ChainError, Stamp, SubjectPattern, TimestampError, Token,
+};
 use crate::limits;
 
 #[test]
@@ -71,6 +73,59 @@ fn what_is_no_certificate_is_refused_by_what_it_is() {
     }
     let error = Certificate::from_der(&long).unwrap_err().to_string();
     assert!(error.contains("the limit is 16384"), "{error}");
+}
+
+fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let body = parts.concat();
+    let length = u16::try_from(body.len()).unwrap().to_be_bytes();
+    match body.len() {
+        0..=127 => [&[tag, length[1]], &body[..]].concat(),
+        128..=255 => [&[tag, 0x81, length[1]], &body[..]].concat(),
+        _ => [&[tag, 0x82, length[0], length[1]], &body[..]].concat(),
+    }
+}
+
+/// A certificate by nobody for somebody with so many attributes in each part.
+fn named(parts: &[u8]) -> Vec<u8> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let key = std::fs::read(root.join("testdata/keys/p256.pub.pem")).unwrap();
+    let key = crate::crypto::PublicKey::from_pem(&key).unwrap();
+    let attribute = |at: u8| tlv(0x30, &[&tlv(6, &[&[0x2a, 3, 4]]), &tlv(4, &[&[at]])]);
+    let part = |count: &u8| {
+        tlv(
+            0x31,
+            &[&(0..*count).flat_map(attribute).collect::<Vec<_>>()],
+        )
+    };
+    let name = tlv(0x30, &[&parts.iter().flat_map(part).collect::<Vec<_>>()]);
+    let kind = tlv(
+        0x30,
+        &[&tlv(6, &[&[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2]])],
+    );
+    let time = |text: &str| tlv(0x17, &[text.as_bytes()]);
+    let times = tlv(0x30, &[&time("260101000000Z"), &time("270101000000Z")]);
+    let version = tlv(0xa0, &[&tlv(2, &[&[2]])]);
+    let serial = tlv(2, &[&[5]]);
+    let signed: [&[u8]; 7] = [
+        &version,
+        &serial,
+        &kind,
+        &tlv(0x30, &[]),
+        &times,
+        &name,
+        key.spki_der(),
+    ];
+    tlv(0x30, &[&tlv(0x30, &signed), &kind, &tlv(3, &[&[0, 1]])])
+}
+
+#[test]
+fn a_name_of_many_attributes_is_not_read() {
+    assert_eq!(limits::NAME_PART, 8);
+    let read = |parts: &[u8]| Certificate::from_der(&named(parts)).map(|_| ());
+    assert_eq!(read(&[1, 1]), Ok(()));
+    assert_eq!(read(&[8; 8]), Ok(()));
+    assert_eq!(read(&[1, 9]), Err(CertificateError::Name));
+    assert_eq!(read(&[1; 65]), Err(CertificateError::Name));
 }
 
 #[test]
