@@ -64,6 +64,30 @@ impl PublicKey {
         let at = self.spki_der().len().checked_sub(32)?;
         (self.kind() == KeyKind::Ed25519).then(|| &self.spki_der()[at..])
     }
+
+    /// The same for every encoding of the key: of a point on a curve only its
+    /// first coordinate, which compressed and uncompressed forms share.
+    pub fn fingerprint(&self) -> Vec<u8> {
+        let der = self.spki_der();
+        let bits = SubjectPublicKeyInfoRef::try_from(der)
+            .map_or(der, |spki| spki.subject_public_key.raw_bytes());
+        let size = match self.kind() {
+            KeyKind::EcP256 => 32,
+            KeyKind::EcP384 => 48,
+            KeyKind::EcP521 => 66,
+            KeyKind::Ed25519 | KeyKind::Rsa { .. } => bits.len(),
+        };
+        let skip = usize::from(size < bits.len());
+        let family: &[u8] = match self.kind() {
+            KeyKind::EcP256 => b"p256:",
+            KeyKind::EcP384 => b"p384:",
+            KeyKind::EcP521 => b"p521:",
+            KeyKind::Ed25519 => b"ed25519:",
+            KeyKind::Rsa { .. } => b"rsa:",
+        };
+        let coordinate = bits.iter().skip(skip).take(size);
+        family.iter().chain(coordinate).copied().collect()
+    }
 }
 
 fn spki(oid: ObjectIdentifier, parameters: Option<AnyRef<'_>>, key: &[u8]) -> Option<Vec<u8>> {

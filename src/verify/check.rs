@@ -9,6 +9,7 @@ use super::facts::{
 use super::keys::{self, Candidate};
 use super::notation;
 use super::reason::{Reason, ReasonCode};
+use super::signers;
 use super::simple;
 use super::verdict::EvidenceReport;
 use crate::bundle::{Bundle, BundleError, Content, Material};
@@ -85,6 +86,7 @@ pub fn check(
         };
         checked.reports.push(report);
     }
+    signers::unify(&mut checked.signatures);
     checked
 }
 
@@ -118,6 +120,7 @@ impl From<Candidate> for Signer {
                 path: candidate.key.path,
                 version: candidate.key.version,
                 state: candidate.key.state.as_str(),
+                marks: Vec::new(),
             },
             certificate: None,
             signed_at: None,

@@ -27,6 +27,10 @@ impl<T> Verified<T> {
         Self(value)
     }
 
+    pub(super) const fn value_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+
     /// The value itself.
     pub fn into_inner(self) -> T {
         self.0
@@ -99,6 +103,10 @@ pub struct SignerKey {
     pub version: Option<u32>,
     /// What that version may still do.
     pub state: &'static str,
+    /// What else it is known by: signatures with one of these in common are by
+    /// one signer.
+    #[serde(skip)]
+    pub marks: Vec<String>,
 }
 
 /// The certificate whose key signed.

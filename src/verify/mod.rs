@@ -12,6 +12,7 @@ mod notation;
 mod notation;
 mod plan;
 mod reason;
+mod signers;
 mod simple;
 mod stage;
 mod verdict;

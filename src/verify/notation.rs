@@ -4,6 +4,7 @@ use super::check::{ANOTHER, Found, Rejection, Signer, What};
 use super::evidence::{NotationSigned, Observed};
 use super::facts::{CertificateFact, SignatureFormat, SignerKey};
 use super::reason::{Reason, ReasonCode};
+use super::signers::UNNAMED;
 use crate::crypto::{KeyKind, PublicKey, Scheme, ecdsa_der, sha256};
 use crate::digest::Algorithm;
 use crate::notation::{Envelope, EnvelopeError, EnvelopeFormat, SigningScheme};
@@ -24,11 +25,13 @@ const SKEW: i64 = 300 * 1_000_000_000;
 /// 3. the certificates are a chain for signing code;
 /// 4. for one authority at least: a certificate of the chain is one that it
 ///    trusts, and the signer's subject one that it names;
-/// 5. there too: where it trusts timestamps, the one beside the signature holds;
+/// 5. there too: the certificates' signatures lead up to the trusted one, and
+///    the policy has not retired the signer's key;
+/// 6. there too: where it trusts timestamps, the one beside the signature holds;
 ///    all certificates were valid at the trusted time, or are at present where
-///    there is none; and their signatures lead up to the trusted one;
-/// 6. the signature has not ended;
-/// 7. the manifest that it is about is the artifact's, with that media type and
+///    there is none;
+/// 7. the signature has not ended;
+/// 8. the manifest that it is about is the artifact's, with that media type and
 ///    size.
 ///
 /// Whether certificates were revoked is not looked up, and told.
@@ -42,7 +45,6 @@ pub(super) fn check(
         .iter()
         .filter_map(|authority| Some((authority, authority.certificates.as_ref()?)))
         .collect();
-    let envelope = read(signed)?;
     if trusting.is_empty() {
         return Err(Rejection::new(
             KIND,
@@ -51,6 +53,7 @@ pub(super) fn check(
         )
         .hint("name trusted certificates in the policy, or with --certificate-roots"));
     }
+    let envelope = read(signed)?;
     let chain = chain_of(&envelope)?;
     let case = Case {
         envelope: &envelope,
@@ -218,7 +221,7 @@ struct Window {
 }
 
 impl Case<'_> {
-    /// Steps 4 and 5: by whom it is to that authority; otherwise what failed, at
+    /// Steps 4 to 6: by whom it is to that authority; otherwise what failed, at
     /// which point.
     fn signer(
         &self,
@@ -253,16 +256,22 @@ impl Case<'_> {
                 rejection.hint("name this subject too, if it is to be trusted"),
             ));
         }
-        let window = self.window(trust).map_err(by(2))?;
+        // Before the timestamp, so that a stranger's is never looked at.
+        let once = self.chain.valid_from();
         let root = self
             .chain
+            .valid_within(once, once)
+            .and_then(|()| self.chain.leads_to(roots, once))
+            .map_err(|error| by(2)(self.explain(&error, trust)))?;
+        let key = self.key(leaf, &subject).map_err(by(3))?;
+        let window = self.window(trust).map_err(by(4))?;
+        self.chain
             .valid_within(window.from, window.until)
-            .and_then(|()| self.chain.leads_to(roots, window.from))
-            .map_err(|error| by(3)(self.explain(&error, trust)))?;
+            .map_err(|error| by(5)(self.explain(&error, trust)))?;
         Ok(Signer {
             authorities: vec![authority.name.clone()],
             label,
-            key: self.key(leaf, &subject),
+            key,
             certificate: Some(CertificateFact {
                 issuer: leaf.issuer().to_string(),
                 thumbprint: leaf.thumbprint(),
@@ -295,7 +304,11 @@ impl Case<'_> {
                             token.verify(&self.envelope.signature, &trust.timestamp_roots)
                         })
                         .map_err(|error| of_timestamp(&error))?;
-                    (stamp.earliest, stamp.latest, Some((stamp.at, "rfc3161")))
+                    // A timestamp proves that the signature was there by then, and
+                    // anybody may get a new one for an old signature. That it was
+                    // made no earlier is the signer's word alone.
+                    let at = stamp.at.min(self.envelope.signed_at);
+                    (stamp.earliest, stamp.latest, Some((at, "rfc3161")))
                 }
                 other => {
                     if other.is_some() {
@@ -340,21 +353,41 @@ impl Case<'_> {
         })
     }
 
-    /// How the signer counts: once per issuer and subject, and as the key that
-    /// it is where the policy knows that too.
-    fn key(&self, leaf: &Certificate, subject: &str) -> SignerKey {
+    /// How the signer counts: as the key that it is where the policy knows that
+    /// too, and otherwise by issuer and subject.
+    fn key(&self, leaf: &Certificate, subject: &str) -> Result<SignerKey, Rejection> {
+        let print = leaf.public_key().map(PublicKey::fingerprint);
+        let print = print.unwrap_or_default();
         let known = self.authorities.iter().flat_map(|a| &a.keys);
-        let known = known
-            .filter(|key| leaf.public_key() == Ok(&key.public_key))
-            .map(|key| key.key_id.clone())
-            .next();
-        let names = [leaf.issuer().der(), leaf.subject().der()].concat();
-        SignerKey {
-            id: known.unwrap_or_else(|| format!("x509:{}", sha256(&names).hex())),
+        let known: Vec<_> = known
+            .filter(|key| key.public_key.fingerprint() == print)
+            .collect();
+        let usable = known.iter().find(|key| key.state.verifies());
+        if let (None, Some(retired)) = (usable, known.first()) {
+            return Err(Rejection::new(
+                KIND,
+                ReasonCode::KeyRevoked,
+                format!(
+                    "signed by {subject:?} with the key {}, which is retired",
+                    retired.path
+                ),
+            )
+            .hint("sign again with a key that the policy has not retired"));
+        }
+        let (issuer, name) = (leaf.issuer(), leaf.subject());
+        let names = sha256(&[issuer.der(), name.der()].concat()).hex();
+        // The same text has several encodings.
+        let text = sha256(format!("{issuer}\n{name}").as_bytes()).hex();
+        Ok(SignerKey {
+            id: usable.map_or_else(|| format!("{UNNAMED}{names}"), |key| key.key_id.clone()),
             path: subject.to_owned(),
             version: None,
-            state: "active",
-        }
+            state: usable.map_or("active", |key| key.state.as_str()),
+            marks: vec![
+                format!("key:{}", sha256(&print).hex()),
+                format!("names:{text}"),
+            ],
+        })
     }
 }
 
@@ -378,7 +411,7 @@ fn of_timestamp(error: &TimestampError) -> Rejection {
     Rejection::new(KIND, code, error.to_string()).hint(hint)
 }
 
-/// Step 6.
+/// Step 7.
 fn not_ended(envelope: &Envelope, now: Timestamp) -> Result<(), Rejection> {
     match envelope.expiry {
         Some(expiry) if now >= expiry => Err(Rejection::new(
@@ -391,7 +424,7 @@ fn not_ended(envelope: &Envelope, now: Timestamp) -> Result<(), Rejection> {
     }
 }
 
-/// Step 7.
+/// Step 8.
 fn about(envelope: &Envelope, artifact: &Observed<'_>) -> Result<(), Rejection> {
     let target = &envelope.target;
     let differs = |detail: String| {

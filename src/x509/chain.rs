@@ -60,6 +60,18 @@ impl Chain {
     /// # Errors
     /// `ChainError` for the first rule that one of them breaks.
     pub fn new(certificates: Vec<Certificate>, purpose: Purpose) -> Result<Self, ChainError> {
+        let chain = Self::ruled(certificates, purpose)?;
+        match chain.certificates.last() {
+            Some(last) if !last.is_self_issued() => Err(ChainError::Incomplete {
+                subject: last.subject().to_string(),
+                issuer: last.issuer().to_string(),
+            }),
+            _ => Ok(chain),
+        }
+    }
+
+    /// The same, where the last one need not be its own issuer.
+    fn ruled(certificates: Vec<Certificate>, purpose: Purpose) -> Result<Self, ChainError> {
         let found = certificates.len();
         if found == 0 || found > limits::CHAIN {
             return Err(ChainError::Length(found));
@@ -83,21 +95,22 @@ impl Chain {
             };
             rules?;
         }
-        match certificates.last() {
-            Some(last) if !last.is_self_issued() => Err(ChainError::Incomplete {
-                subject: last.subject().to_string(),
-                issuer: last.issuer().to_string(),
-            }),
-            _ => Ok(Self {
-                certificates,
-                purpose,
-            }),
-        }
+        Ok(Self {
+            certificates,
+            purpose,
+        })
     }
 
     /// The signer's own certificate.
     pub fn leaf(&self) -> &Certificate {
         &self.certificates[0]
+    }
+
+    /// From when on all of it is valid, if it ever is at once.
+    pub fn valid_from(&self) -> Timestamp {
+        let (first, _) = self.leaf().validity();
+        let starts = self.certificates.iter().map(|c| c.validity().0);
+        starts.fold(first, Ord::max)
     }
 
     /// Whether every one is valid from `from` until `until`.
@@ -159,18 +172,12 @@ impl Chain {
         trusted: &'a [Certificate],
         at: Timestamp,
     ) -> Result<&'a Certificate, ChainError> {
-        let mut wrong = None;
-        for root in self.trusted_of(trusted)? {
-            if root == self.leaf() {
-                return Ok(root);
-            }
-            let between = self.certificates.iter().skip(1).filter(|c| *c != root);
-            match path(self.leaf(), between, root, self.purpose, at) {
-                Ok(_) => return Ok(root),
-                Err(error) => wrong = Some(error),
-            }
+        let trusted = self.trusted_of(trusted)?;
+        if let Some(root) = trusted.iter().find(|root| **root == self.leaf()) {
+            return Ok(root);
         }
-        Err(wrong.unwrap_or(ChainError::Length(0)))
+        let between = self.certificates.iter().skip(1);
+        path(self.leaf(), between, trusted, self.purpose, at).map(|(_, root)| root)
     }
 
     /// The chain from `leaf` to one of `roots`, put together from `others`,
@@ -196,44 +203,57 @@ impl Chain {
                 at,
             });
         }
-        let mut wrong = None;
-        for root in roots {
-            if root == leaf {
-                return Self::new(vec![leaf.clone()], purpose);
-            }
-            let between = others.iter().filter(|c| *c != root && *c != leaf);
-            match path(leaf, between, root, purpose, at) {
-                Ok(mut certificates) => {
-                    certificates.insert(0, leaf.clone());
-                    certificates.push(root.clone());
-                    return Self::new(certificates, purpose);
-                }
-                Err(ChainError::Signature { .. }) => {}
-                Err(error) => wrong = Some(error),
-            }
+        if roots.contains(leaf) {
+            return Self::new(vec![leaf.clone()], purpose);
         }
-        Err(wrong.unwrap_or_else(|| ChainError::NotTrusted {
-            root: leaf.issuer().to_string(),
-            thumbprint: leaf.thumbprint().to_string(),
-        }))
+        let between = others.iter().filter(|c| *c != leaf);
+        match path(leaf, between, roots.iter().collect(), purpose, at) {
+            Ok((mut certificates, root)) => {
+                certificates.insert(0, leaf.clone());
+                certificates.push(root.clone());
+                Self::ruled(certificates, purpose)
+            }
+            Err(ChainError::Signature { .. }) => Err(ChainError::NotTrusted {
+                root: leaf.issuer().to_string(),
+                thumbprint: leaf.thumbprint().to_string(),
+            }),
+            Err(error) => Err(error),
+        }
     }
 }
 
-/// Signatures from `leaf` to `root` by way of some of `between`, which are
-/// returned in order.
-fn path<'a>(
+/// Signatures from `leaf` to one of `roots` by way of some of `between`, which
+/// are returned in order, with that root.
+///
+/// All roots are tried in one search, which has one budget.
+fn path<'a, 'r>(
     leaf: &Certificate,
     between: impl Iterator<Item = &'a Certificate>,
-    root: &Certificate,
+    roots: Vec<&'r Certificate>,
     purpose: Purpose,
     at: Timestamp,
-) -> Result<Vec<Certificate>, ChainError> {
+) -> Result<(Vec<Certificate>, &'r Certificate), ChainError> {
     let failed = |error: PathError| ChainError::of(&error, leaf);
     let der = CertificateDer::from(leaf.der());
     let entity = EndEntityCert::try_from(&der).map_err(failed)?;
-    let root = CertificateDer::from(root.der());
-    let anchors = [webpki::anchor_from_trusted_cert(&root).map_err(failed)?];
-    let between: Vec<_> = between.map(|c| CertificateDer::from(c.der())).collect();
+    let ders: Vec<_> = roots
+        .iter()
+        .map(|c| CertificateDer::from(c.der()))
+        .collect();
+    let (mut anchors, mut of) = (Vec::new(), Vec::new());
+    for (der, root) in ders.iter().zip(&roots) {
+        // One that is unfit to vouch for anything leaves the others.
+        if let Ok(anchor) = webpki::anchor_from_trusted_cert(der) {
+            anchors.push(anchor);
+            of.push(*root);
+        }
+    }
+    // One that is its own issuer leads nowhere else, and many of one name are
+    // what makes a search long.
+    let between: Vec<_> = between
+        .filter(|c| !c.is_self_issued())
+        .map(|c| CertificateDer::from(c.der()))
+        .collect();
     // Authorities need not say what they issue for; where they do, it holds. Of
     // the first certificate more is asked, above.
     let usage = KeyUsage::required_if_present(match purpose {
@@ -253,15 +273,19 @@ fn path<'a>(
             None,
         )
         .map_err(failed)?;
+    let root = anchors
+        .iter()
+        .position(|anchor| std::ptr::eq(anchor, found.anchor()))
+        .and_then(|at| of.get(at))
+        .ok_or_else(|| failed(PathError::UnknownIssuer))?;
     let found = found.intermediate_certificates();
-    found
-        .map(|c| {
-            Certificate::from_der(c.der().as_ref()).map_err(|error| ChainError::Signature {
-                subject: leaf.subject().to_string(),
-                why: error.to_string(),
-            })
+    let found = found.map(|c| {
+        Certificate::from_der(c.der().as_ref()).map_err(|error| ChainError::Signature {
+            subject: leaf.subject().to_string(),
+            why: error.to_string(),
         })
-        .collect()
+    });
+    Ok((found.collect::<Result<_, _>>()?, root))
 }
 
 fn leaf(certificate: &Certificate, purpose: Purpose) -> Result<(), ChainError> {

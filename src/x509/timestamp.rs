@@ -218,13 +218,14 @@ impl Token {
                     false
                 }
                 _ => {
+                    let again = matches!(certificate, Some((Some(_), _)));
                     certificate = Some(first_hash(value).and_then(|(algorithm, hash)| {
                         Ok((
                             Some(algorithm.map_or(Ok(Algorithm::Sha256), hash_of)?),
                             hash,
                         ))
                     })?);
-                    false
+                    again
                 }
             };
             if again {
@@ -252,22 +253,16 @@ impl Token {
         if digest(self.info.imprint_hash, message).bytes() != self.info.imprint {
             return Err(TimestampError::OtherMessage);
         }
-        let signer = self.certificates.iter().find(|c| self.is_by(c));
-        let signer = signer.ok_or_else(|| {
+        let named: Vec<_> = self.certificates.iter().filter(|c| self.is_by(c)).collect();
+        // Which certificates stand there is not signed: of several with that
+        // name, the one that is signed for.
+        let meant = named.iter().find(|c| self.is_signed_for(c));
+        let signer = meant.or(named.first()).ok_or_else(|| {
             TimestampError::Signature("its signer's certificate is not there".to_owned())
         })?;
-        let hash = match self.certificate_hash.0 {
-            Some(algorithm) => digest(algorithm, signer.der()).bytes().to_vec(),
-            None => hash_with(&SHA1_FOR_LEGACY_USE_ONLY, signer.der())
-                .as_ref()
-                .to_vec(),
-        };
         let content = digest(self.digest, &self.content);
         for (holds, why) in [
-            (
-                hash == self.certificate_hash.1,
-                "it was signed for another certificate",
-            ),
+            (meant.is_some(), "it was signed for another certificate"),
             (
                 self.content_type == TST_INFO,
                 "it was signed as something else",
@@ -291,6 +286,14 @@ impl Token {
             latest: Timestamp::from_nanos(at.nanos().saturating_add(accuracy)),
             by: signer.subject().to_string(),
         })
+    }
+
+    fn is_signed_for(&self, certificate: &Certificate) -> bool {
+        let (algorithm, hash) = &self.certificate_hash;
+        match algorithm {
+            Some(algorithm) => digest(*algorithm, certificate.der()).bytes() == hash,
+            None => hash_with(&SHA1_FOR_LEGACY_USE_ONLY, certificate.der()).as_ref() == hash,
+        }
     }
 
     fn is_by(&self, certificate: &Certificate) -> bool {

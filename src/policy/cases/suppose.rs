@@ -157,6 +157,7 @@ fn key(id: &Option<String>, authority: &str, version: Option<u32>) -> SignerKey 
         id,
         version,
         state: "active",
+        marks: Vec::new(),
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::crypto::{KeyKind, PublicKey};
 use crate::trust::Authority;
 
 /// Gives one id to all keys that are one: a threshold counts ids, and the same
@@ -16,7 +15,7 @@ pub(super) fn unify(authorities: &mut [Authority]) {
     for key in keys() {
         let mine = id_of[&key.key_id].clone();
         let other = seen
-            .entry(fingerprint(&key.public_key))
+            .entry(key.public_key.fingerprint())
             .or_insert_with(|| key.key_id.clone());
         let theirs = id_of[other.as_str()].clone();
         if mine != theirs {
@@ -35,28 +34,4 @@ pub(super) fn unify(authorities: &mut [Authority]) {
             key.key_id.clone_from(id);
         }
     }
-}
-
-/// The same for every encoding of a public key: of a point on a curve only its
-/// first coordinate, which compressed and uncompressed forms share.
-fn fingerprint(key: &PublicKey) -> Vec<u8> {
-    let der = key.spki_der();
-    let bits = spki::SubjectPublicKeyInfoRef::try_from(der)
-        .map_or(der, |spki| spki.subject_public_key.raw_bytes());
-    let size = match key.kind() {
-        KeyKind::EcP256 => 32,
-        KeyKind::EcP384 => 48,
-        KeyKind::EcP521 => 66,
-        KeyKind::Ed25519 | KeyKind::Rsa { .. } => bits.len(),
-    };
-    let skip = usize::from(size < bits.len());
-    let family: &[u8] = match key.kind() {
-        KeyKind::EcP256 => b"p256:",
-        KeyKind::EcP384 => b"p384:",
-        KeyKind::EcP521 => b"p521:",
-        KeyKind::Ed25519 => b"ed25519:",
-        KeyKind::Rsa { .. } => b"rsa:",
-    };
-    let coordinate = bits.iter().skip(skip).take(size);
-    family.iter().chain(coordinate).copied().collect()
 }

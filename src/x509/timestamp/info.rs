@@ -32,7 +32,8 @@ impl Info {
         if number(fields.expect_tag(Tag::Integer)?)? != 1 {
             return Err(TimestampError::malformed("it is of another version than 1"));
         }
-        let policy = fields.expect_tag(Tag::ObjectIdentifier)?.oid()?;
+        // Policies under 2.25 have numbers larger than an identifier has here.
+        let policy = fields.expect_tag(Tag::ObjectIdentifier)?.body;
         let mut imprint = fields.expect_tag(Tag::Sequence)?.inside();
         let imprint_hash = hash_of(imprint.expect_tag(Tag::Sequence)?.algorithm()?)?;
         let imprint = imprint.expect_tag(Tag::OctetString)?.body.to_vec();
@@ -40,7 +41,7 @@ impl Info {
         let at = time(fields.expect_tag(Tag::GeneralizedTime)?)?;
         let accuracy = match fields.maybe(Tag::Sequence)? {
             Some(accuracy) => span(accuracy)?,
-            None if policy == BASELINE => SECOND,
+            None if policy == BASELINE.as_bytes() => SECOND,
             None => 0,
         };
         for more in fields {

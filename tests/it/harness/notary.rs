@@ -122,6 +122,25 @@ impl Party {
         format!("-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----\n")
     }
 
+    /// Another certificate for the same key.
+    pub(crate) fn issue_again(&self, params: CertificateParams, holder: &Party) -> Self {
+        let key = KeyPair::from_pem(&holder.key_pem()).unwrap();
+        self.issue_for(params, key)
+    }
+
+    /// Its public key in PEM, with the point compressed.
+    pub(crate) fn compressed_pem(&self) -> String {
+        let point = self.key.public_key_raw();
+        assert_eq!(point.len(), 65);
+        let mut bits = vec![0, 2 | point[64] & 1];
+        bits.extend(&point[1..33]);
+        let kind = [oid("1.2.840.10045.2.1"), oid("1.2.840.10045.3.1.7")].concat();
+        let der = tlv(0x30, &[&tlv(0x30, &[&kind]), &tlv(3, &[&bits])]);
+        let text = STANDARD.encode(der);
+        let (first, last) = text.split_at(64);
+        format!("-----BEGIN PUBLIC KEY-----\n{first}\n{last}\n-----END PUBLIC KEY-----\n")
+    }
+
     /// Its key, in PEM.
     pub(crate) fn key_pem(&self) -> String {
         self.key.serialize_pem()

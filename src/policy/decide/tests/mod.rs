@@ -79,6 +79,7 @@ fn key(id: &str) -> SignerKey {
         path: format!("{id}.pem"),
         version: None,
         state: "active",
+        marks: Vec::new(),
     }
 }
 

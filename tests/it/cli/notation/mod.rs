@@ -203,6 +203,34 @@ fn a_certificate_that_is_its_own_issuer_signs_where_it_is_trusted_itself() {
     );
 }
 
+/// Anybody who may push can hang anything on an image.
+#[test]
+fn headers_inside_headers_are_refused_before_they_are_read() {
+    let text = |bytes: &[u8]| {
+        let length = u16::try_from(bytes.len()).unwrap().to_be_bytes();
+        [&[0x59][..], &length, bytes].concat()
+    };
+    let mut headers = vec![0xa0];
+    for _ in 0..6000 {
+        // A countersignature, whose protected headers are the last ones.
+        headers = [&[0xa1, 7, 0x83][..], &text(&headers), &[0xa0, 0x40]].concat();
+    }
+    let envelope = [
+        &[0xd2, 0x84][..],
+        &text(&headers),
+        &[0xa0, 0x41, 1, 0x41, 1],
+    ]
+    .concat();
+    let case = Case::new();
+    case.refer(&envelope);
+    denied(&case.trusted(DURING, &[]), "bundle-malformed");
+    let key = case.verify(&["--key", &public("p256")]);
+    denied(&key, "format-not-allowed");
+    // And it is in nobody's way.
+    case.refer(&case.draft().jws(&case.signer, unstamped));
+    allowed(&case.trusted(DURING, &[]));
+}
+
 type Make = fn(&Case) -> Vec<u8>;
 
 /// Each is signed by somebody who could have signed it right.

@@ -1,6 +1,8 @@
 //! Whose certificates count, and where that is written.
 
-use serde_json::json;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
 
 use super::{Case, DURING, FORMAT, ROOTS};
 use crate::cli::{allowed, denied, public, refused};
@@ -22,6 +24,64 @@ fn it_counts_where_its_format_and_a_certificate_are_named() {
     let chain = [&other, &case.middle, &case.root];
     case.refer(&Draft::about(json!(case.image()), &chain).jws(&other, unstamped));
     allowed(&case.under(DURING, ROOTS, two));
+}
+
+/// Which certificates stand beside a signature is not signed.
+#[test]
+fn one_signature_counts_once_under_two_certificates_of_its_key() {
+    let case = Case::new();
+    let two = "signatures: { formats: [notation], threshold: 2 }";
+    let envelope = case.draft().jws(&case.signer, unstamped);
+    case.refer(&envelope);
+    let again = case
+        .middle
+        .issue_again(params("other name", For::Code), &case.signer);
+    let mut changed: Value = serde_json::from_slice(&envelope).unwrap();
+    changed["header"]["x5c"][0] = STANDARD.encode(&again.der).into();
+    case.refer(changed.to_string().as_bytes());
+    let said = denied(&case.under(DURING, ROOTS, two), "threshold-not-met");
+    let verified = said["evidence"].as_array().unwrap().iter();
+    assert_eq!(
+        verified.filter(|e| e["verified"] == true).count(),
+        2,
+        "{said}"
+    );
+    // Rules count the same.
+    case.scratch.write(
+        "r.rego",
+        "package obreia\n\nallow if {\n\tcount(input.signatures) == 2\n\t\
+         count({s.key.id | some s in input.signatures}) == 1\n}\n",
+    );
+    allowed(&case.under(DURING, ROOTS, &format!("{FORMAT}\nrules: r.rego")));
+}
+
+/// By certificate or not: what the policy has retired signs no more.
+#[test]
+fn a_key_that_is_retired_does_not_sign_by_certificate() {
+    let case = Case::new();
+    case.refer(&case.draft().cose(&case.signer, unstamped));
+    let under = |states: &[&str]| {
+        let pem = case.signer.compressed_pem().replace('\n', "\n            ");
+        let mut text = "apiVersion: obreia/v1\nkind: VerificationPolicy\nmetadata: { name: p }\n\
+                        spec:\n  match: [{ name: \"**\" }]\n  authorities:\n"
+            .to_owned();
+        for (i, state) in states.iter().enumerate() {
+            text.push_str(&format!(
+                "    - name: k{i}\n      keys:\n        - state: {state}\n          \
+                 pem: |\n            {}\n",
+                pem.trim_end()
+            ));
+        }
+        text.push_str(&format!(
+            "    - name: acme\n      certificates: {{ {ROOTS} }}\n  {FORMAT}\n"
+        ));
+        case.scratch.write("p.yaml", text);
+        case.verify(&["--policy", "p.yaml", "--at", DURING])
+    };
+    denied(&under(&["retired"]), "key-revoked");
+    allowed(&under(&["verify-only"]));
+    // One word that it verifies is enough, as for signatures by keys.
+    allowed(&under(&["retired", "active"]));
 }
 
 #[test]

@@ -48,11 +48,21 @@ fn a_timestamp_proves_that_a_certificate_was_valid_when_it_signed() {
     let draft = Draft::about(json!(other.image()), &chain);
     other.refer(&draft.jws(&case.signer, below));
     allowed(&other.trusted(AFTER, &["--timestamp-roots", "time.pem"]));
+    // An authority below the root may be the one that is trusted.
+    other.scratch.write("time.pem", middle.pem());
+    allowed(&other.trusted(AFTER, &["--timestamp-roots", "time.pem"]));
+    let all = [
+        "--timestamp-roots",
+        "other.pem",
+        "--timestamp-roots",
+        "time.pem",
+    ];
+    allowed(&case.trusted(AFTER, &all));
     // What a policy sees of it.
     case.scratch.write(
         "r.rego",
         "package obreia\n\nallow if {\n\tevery s in input.signatures {\n\t\ts.format == \"notation\"\n\t\t\
-         s.time_source == \"rfc3161\"\n\t\ts.signed_at == \"2026-05-01T12:00:00.25Z\"\n\t\t\
+         s.time_source == \"rfc3161\"\n\t\ts.signed_at == \"2026-05-01T00:00:00Z\"\n\t\t\
          s.certificate.subject == \"C=US, ST=WA, O=acme, CN=builder\"\n\t\t\
          s.certificate.issuer == \"C=US, ST=WA, O=acme, CN=middle\"\n\t\t\
          s.certificate.scheme == \"notary.x509\"\n\t\ts.certificate.revocation == \"not-checked\"\n\t}\n\
@@ -80,6 +90,24 @@ fn an_age_counts_from_a_trusted_time() {
         detail.contains("counted until 2026-05-31T00:00:00Z"),
         "{detail}"
     );
+    // A new timestamp does not make an old signature young.
+    let renewed = Case::new();
+    let again = renewed.stamp("20260701000000Z");
+    renewed.refer(&renewed.draft().jws(&renewed.signer, again));
+    denied(
+        &renewed.under("2026-07-02T00:00:00Z", STAMPED, aged),
+        "too-old",
+    );
+    // Nor does a signer who dates his ahead.
+    let ahead = Case::new();
+    let draft = ahead
+        .draft()
+        .with("io.cncf.notary.signingTime", "2026-08-01T00:00:00Z");
+    draft_and_refer(&ahead, &draft);
+    denied(
+        &ahead.under("2026-07-02T00:00:00Z", STAMPED, aged),
+        "too-old",
+    );
     // Without roots of timestamps no time is trusted, and so no age.
     denied(&case.under(DURING, ROOTS, aged), "time-untrusted");
     let signed = format!("{FORMAT}\ntime: {{ require: signed }}");
@@ -96,7 +124,16 @@ fn an_age_counts_from_a_trusted_time() {
 fn a_timestamp_that_proves_nothing_is_told_by_its_reason() {
     const AT: &str = "20260501000000Z";
     type Stamp = fn(&Case, &[u8]) -> Vec<u8>;
-    let rows: [(&str, &str, Stamp); 12] = [
+    let rows: [(&str, &str, Stamp); 13] = [
+        (
+            "timestamp-invalid",
+            "too many certificates",
+            |case, signature| {
+                let mut stamping = Stamping::new(&case.time, AT);
+                stamping.certificates = vec![&case.time; 9];
+                stamping.token(signature)
+            },
+        ),
         ("timestamp-mismatch", "something else", |case, _| {
             Stamping::new(&case.time, AT).token(b"another signature")
         }),
@@ -217,6 +254,35 @@ fn a_signing_authority_is_trusted_as_such_or_not_at_all() {
         &other.under(DURING, certificates, FORMAT),
         "certificate-not-trusted",
     );
+}
+
+fn draft_and_refer(case: &Case, draft: &Draft) {
+    case.refer(&draft.jws(&case.signer, case.stamp("20260501000000Z")));
+}
+
+#[test]
+fn a_stranger_s_timestamp_is_not_looked_at() {
+    let case = Case::new();
+    // Named as the trusted root names itself, and with that root behind it.
+    let signer = Party::root("root").issue(params("builder", For::Code));
+    let draft = Draft::about(json!(case.image()), &[&signer, &case.root]);
+    case.refer(&draft.jws(&signer, |_| Some(b"no token".to_vec())));
+    let roots = ["--timestamp-roots", "time.pem"];
+    denied(&case.trusted(DURING, &roots), "certificate-invalid");
+}
+
+#[test]
+fn a_certificate_that_was_not_signed_for_is_in_no_timestamp_s_way() {
+    let case = Case::new();
+    // Of the same issuer and serial number, which the harness makes from the length.
+    let decoy = case.time_root.issue(params("emit", For::Time));
+    let stamp = |signature: &[u8]| {
+        let mut stamping = Stamping::new(&case.time, "20260501120000Z");
+        stamping.certificates = vec![&decoy, &case.time];
+        Some(stamping.token(signature))
+    };
+    case.refer(&case.draft().jws(&case.signer, stamp));
+    allowed(&case.trusted(AFTER, &["--timestamp-roots", "time.pem"]));
 }
 
 /// The same bytes with one text for another, in every place.
