@@ -97,6 +97,7 @@ impl Arguments {
             platform: None,
             children: false,
             listed: None,
+            named: None,
         };
         let progress = output.bytes_bar("hashing");
         Ok(Some(block_on(verify::verify(&request, &progress))??))

@@ -13,11 +13,7 @@ use crate::verify::{EvidenceReport, Outcome, Reason, Verdict};
 /// Where standard output cannot be written.
 pub(super) fn print(verdict: &Verdict, explain: bool, output: &mut Output) -> Result<(), Failure> {
     let artifact = &verdict.artifact;
-    let (style, word) = match verdict.outcome {
-        Outcome::Allowed => (Style::Green, "ALLOWED"),
-        Outcome::Denied => (Style::Red, "DENIED"),
-        Outcome::Undetermined => (Style::Yellow, "UNDETERMINED"),
-    };
+    let (style, word) = heading(verdict.outcome);
     let heading = format!(
         "{} {} {} {}",
         output.paint(style, word),
@@ -70,6 +66,14 @@ pub(super) fn print(verdict: &Verdict, explain: bool, output: &mut Output) -> Re
         print_child(&tee, &bar, child, explain, output)?;
     }
     Ok(())
+}
+
+const fn heading(outcome: Outcome) -> (Style, &'static str) {
+    match outcome {
+        Outcome::Allowed => (Style::Green, "ALLOWED"),
+        Outcome::Denied => (Style::Red, "DENIED"),
+        Outcome::Undetermined => (Style::Yellow, "UNDETERMINED"),
+    }
 }
 
 /// Each with what stands before its first line, and before the others.
@@ -130,16 +134,19 @@ fn print_child(
     Ok(())
 }
 
-/// Prints that one of several artifacts could not be judged, and why.
+/// Prints that one of several artifacts could not be judged, what that counts
+/// as, and why.
 ///
 /// # Errors
 /// Where standard output cannot be written.
 pub(super) fn print_failure(
     target: &ArtifactRef,
     failure: &Failure,
+    outcome: Outcome,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    let word = output.paint(Style::Yellow, "UNDETERMINED");
+    let (style, word) = heading(outcome);
+    let word = output.paint(style, word);
     let name = output.paint(Style::Bold, &visible(&target.to_string()));
     output.line(&format!("{word} {name}"))?;
     let code = failure.code.map(|code| format!("{code}: "));

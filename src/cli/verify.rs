@@ -86,6 +86,7 @@ impl Arguments {
                 platform: self.platform.as_ref(),
                 children: true,
                 listed: None,
+                named: None,
             })
             .collect();
         let progress = output.bytes_bar("hashing");
@@ -163,7 +164,9 @@ impl Arguments {
             for (target, answer) in targets.iter().zip(&answers) {
                 match answer {
                     Ok(verdict) => verdict::print(verdict, self.explain, output)?,
-                    Err(failure) => verdict::print_failure(target, failure, output)?,
+                    Err(failure) => {
+                        verdict::print_failure(target, failure, outcome_of(failure), output)?;
+                    }
                 }
             }
             let count = |wanted| {
@@ -179,6 +182,10 @@ impl Arguments {
                 count(Outcome::Denied),
                 count(Outcome::Undetermined),
             ))?;
+        }
+        // A denial is one, whatever else is wrong.
+        if outcome == Outcome::Denied {
+            return Ok(outcome.into());
         }
         // What is wrong with the call, and not with an artifact, is told as such.
         let wrong = answers.into_iter().filter_map(Result::err);

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -154,6 +154,17 @@ impl Descriptor {
         self.annotation(media_type::BUILDKIT_KIND) == Some(media_type::BUILDKIT_ATTESTATION)
             && self.platform.as_ref().is_some_and(Platform::is_unknown)
     }
+}
+
+/// Of what indexes list, the manifests and indexes that are known as such, each
+/// digest once: as it is listed first.
+pub fn each_once(mut entries: Vec<Descriptor>) -> Vec<Descriptor> {
+    let mut seen = BTreeSet::new();
+    entries.retain(|entry| {
+        let kind = &entry.media_type;
+        (media_type::is_manifest(kind) || media_type::is_index(kind)) && seen.insert(entry.digest)
+    });
+    entries
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ mod tests;
 pub use artifact::{
     Artifact, ArtifactFile, FilesError, artifact_files, file_artifact, model_artifact,
 };
-pub use descriptor::{Annotations, Descriptor, Platform, PlatformError};
+pub use descriptor::{Annotations, Descriptor, Platform, PlatformError, each_once};
 pub use document::{Document, Index, Manifest, platform};
 pub use error::OciError;
 pub use legacy::{Legacy, LegacyList, LegacyPiece, LegacyStanding, append_legacy};

@@ -1,5 +1,7 @@
 //! Indexes: which image of one is meant, and what holds for those below it.
 
+use std::collections::BTreeSet;
+
 use super::gather::{Gathered, Reading};
 use super::remote::{self, Named};
 use super::together::{Under, together};
@@ -7,7 +9,7 @@ use super::verify::{Request, alone};
 use super::{Exit, Failure};
 use crate::digest::{Digest, Identity};
 use crate::limits;
-use crate::oci::{Descriptor, Platform, media_type};
+use crate::oci::{Descriptor, Document, Platform, media_type};
 use crate::policy::{self, Below, OfIndex, Policy};
 use crate::reference::{ArtifactRef, Select};
 use crate::source::Progress;
@@ -17,21 +19,24 @@ use crate::verify::{ArtifactFact, ArtifactKind, Outcome, Reason, ReasonCode, Sch
 /// Images below one index that are verified at the same time.
 const AT_ONCE: usize = 8;
 
-/// What is judged where a platform was asked for.
+/// What is judged where a platform was asked for. Where that had to be read, it
+/// is named by its digest: a tag is asked for once.
 pub(super) enum Meant {
     /// What was named.
-    Whole,
+    Whole(Box<ArtifactRef>),
     /// An image below the index that was named.
     Image(Box<ArtifactRef>, Box<Descriptor>),
-    /// Nothing: there is none for the platform.
-    Missing(String),
+    /// Nothing: there is none for the platform below this.
+    Missing(Box<ArtifactRef>, String),
 }
 
 /// Finds the image for the platform that was asked for, where nobody asks for
 /// the index that lists it, or for all of its images.
 pub(super) async fn meant(request: &Request<'_>) -> Result<Meant, Failure> {
+    let artifact = request.reading.artifact;
+    let whole = || Ok(Meant::Whole(Box::new(artifact.clone())));
     let Some(wanted) = request.platform else {
-        return Ok(Meant::Whole);
+        return whole();
     };
     let others = request.policies.iter().any(|policy| {
         let (name, stage) = (&request.reading.called(), request.stage);
@@ -40,19 +45,25 @@ pub(super) async fn meant(request: &Request<'_>) -> Result<Meant, Failure> {
             && policy.of_index() != OfIndex::Platform
     });
     if others {
-        return Ok(Meant::Whole);
+        return whole();
     }
-    let Some((index, below)) = entries(&request.reading).await? else {
-        return Ok(Meant::Whole);
+    let (index, below) = entries(&request.reading).await?;
+    let named = Box::new(below_it(artifact, index));
+    let Some(below) = below else {
+        return Ok(Meant::Whole(named));
     };
+    let mut seen = BTreeSet::new();
     let fits = images(&below).filter(|entry| is_for(entry, wanted));
-    let mut fits: Vec<&Descriptor> = fits.collect();
+    let mut fits: Vec<&Descriptor> = fits.filter(|entry| seen.insert(entry.digest)).collect();
     match (fits.pop(), fits.is_empty()) {
         (Some(entry), true) => {
-            let image = below_it(request.reading.artifact, entry.digest);
+            let image = below_it(artifact, entry.digest);
             Ok(Meant::Image(Box::new(image), Box::new(entry.clone())))
         }
-        (None, _) => Ok(Meant::Missing(format!("the index {index} lists none"))),
+        (None, _) => {
+            let detail = format!("the index {index} lists no image for {wanted}");
+            Ok(Meant::Missing(named, detail))
+        }
         (Some(_), false) => Err(Failure::new(
             Exit::Usage,
             format!("the index {index} lists more than one image for {wanted}"),
@@ -61,8 +72,8 @@ pub(super) async fn meant(request: &Request<'_>) -> Result<Meant, Failure> {
     }
 }
 
-/// What an index is and what is below it; `None` for what is no index.
-async fn entries(reading: &Reading<'_>) -> Result<Option<(Digest, Vec<Descriptor>)>, Failure> {
+/// What was named, by digest, and every entry below it; `None` where it is no index.
+async fn entries(reading: &Reading<'_>) -> Result<(Digest, Option<Vec<Descriptor>>), Failure> {
     match reading.artifact {
         ArtifactRef::Registry {
             host,
@@ -79,11 +90,11 @@ async fn entries(reading: &Reading<'_>) -> Result<Option<(Digest, Vec<Descriptor
         ArtifactRef::Layout { dir, select } => {
             let layout = Layout::open(dir)?;
             let resolved = layout.resolve(select)?;
-            if !media_type::is_index(resolved.document.media_type()) {
-                return Ok(None);
-            }
-            let below = layout.children(&resolved.document)?;
-            Ok(Some((resolved.descriptor.digest, below)))
+            let below = match &resolved.document {
+                Document::Index(_) => Some(layout.entries(&resolved.document)?),
+                Document::Manifest(_) => None,
+            };
+            Ok((resolved.descriptor.digest, below))
         }
         other => Err(Failure::new(
             Exit::Usage,
@@ -93,7 +104,9 @@ async fn entries(reading: &Reading<'_>) -> Result<Option<(Digest, Vec<Descriptor
     }
 }
 
-/// Images for machines: neither indexes in it, nor what BuildKit says about others.
+/// Entries that a machine may choose, each as often as it is listed: neither
+/// indexes, nor what BuildKit says about others. Whatever kind one is said to
+/// be of, there are machines that run what its digest leads to.
 fn images(below: &[Descriptor]) -> impl Iterator<Item = &Descriptor> {
     below
         .iter()
@@ -114,6 +127,28 @@ fn below_it(index: &ArtifactRef, digest: Digest) -> ArtifactRef {
     image
 }
 
+/// For which machines the manifest of that digest says that it is.
+async fn platform_of(reading: &Reading<'_>, digest: Digest) -> Result<Option<Platform>, Failure> {
+    let select = &Select::Digest(digest);
+    match reading.artifact {
+        ArtifactRef::Registry {
+            host, repository, ..
+        } => {
+            let named = Named {
+                host,
+                repository,
+                select,
+            };
+            remote::platform(named, reading.registries).await
+        }
+        ArtifactRef::Layout { dir, .. } => {
+            let layout = Layout::open(dir)?;
+            Ok(layout.platform(&layout.resolve(select)?.document)?)
+        }
+        _ => Ok(None),
+    }
+}
+
 /// The index says what it likes: an image is for the machines that its own
 /// configuration names, which its digest covers.
 pub(super) async fn check_platform(
@@ -121,24 +156,7 @@ pub(super) async fn check_platform(
     wanted: &Platform,
     verdict: &mut Verdict,
 ) -> Result<(), Failure> {
-    let found = match reading.artifact {
-        ArtifactRef::Registry {
-            host, repository, ..
-        } => {
-            let select = Select::Digest(*verdict.artifact.identity.digest());
-            let named = Named {
-                host,
-                repository,
-                select: &select,
-            };
-            remote::platform(named, reading.registries).await?
-        }
-        ArtifactRef::Layout { dir, select } => {
-            let layout = Layout::open(dir)?;
-            layout.platform(&layout.resolve(select)?.document)?
-        }
-        _ => None,
-    };
+    let found = platform_of(reading, *verdict.artifact.identity.digest()).await?;
     verdict.artifact.platform = found.as_ref().map(ToString::to_string);
     match found {
         Some(found) if found.is_for(wanted) => {}
@@ -179,19 +197,31 @@ pub(super) async fn finish(
     if asking.is_empty() && !request.children && request.platform.is_none() {
         return Ok(verdict);
     }
-    let below = match gathered.below().await {
-        Ok(Some(below)) => below,
-        Ok(None) => return Ok(verdict),
-        Err(failure) if asking.is_empty() => {
+    let below = match (
+        gathered.below(request.platform.is_some()).await,
+        request.platform,
+    ) {
+        (Ok(Some(below)), _) => below,
+        // It is an image itself.
+        (Ok(None), Some(wanted)) => {
+            check_platform(&request.reading, wanted, &mut verdict).await?;
+            return Ok(verdict);
+        }
+        (Ok(None), None) => return Ok(verdict),
+        (Err(failure), platform) if asking.is_empty() => {
             let detail = format!(
                 "what is below the index was not looked at: {}",
                 failure.what
             );
-            let note = Reason::new(ReasonCode::EvidenceUnreadable, detail);
-            verdict.notes.push(note);
+            let reason = Reason::new(code_of(&failure), detail);
+            match platform {
+                // What was not looked at may be there.
+                Some(_) => doubt(&mut verdict, reason),
+                None => verdict.notes.push(reason),
+            }
             return Ok(verdict);
         }
-        Err(failure) => return Err(failure),
+        (Err(failure), _) => return Err(failure),
     };
     if let Some(policy) = asking
         .iter()
@@ -204,7 +234,26 @@ pub(super) async fn finish(
         return Err(Failure::new(Exit::Usage, what)
             .hint("select it with --platform OS/ARCHITECTURE, or name it by its digest"));
     }
-    let each: Vec<&Descriptor> = images(&below).collect();
+    let mut selected: BTreeSet<Digest> = match request.platform {
+        Some(wanted) => images(&below)
+            .filter(|entry| is_for(entry, wanted))
+            .map(|entry| entry.digest)
+            .collect(),
+        None => BTreeSet::new(),
+    };
+    if let Some(wanted) = request.platform
+        && selected.is_empty()
+    {
+        missing(
+            &mut verdict,
+            format!("the index lists no image for {wanted}"),
+        );
+    }
+    let mut seen = BTreeSet::new();
+    let each: Vec<&Descriptor> = images(&below)
+        .filter(|entry| media_type::is_manifest(&entry.media_type))
+        .filter(|entry| seen.insert(entry.digest))
+        .collect();
     if each.len() > limits::CHILDREN {
         let detail = format!(
             "{} images are below the index, at most {} are verified each by itself",
@@ -214,10 +263,7 @@ pub(super) async fn finish(
         let reason = Reason::new(ReasonCode::LimitExceeded, detail);
         match asking.is_empty() {
             true => verdict.notes.push(reason),
-            false => {
-                verdict.outcome = verdict.outcome.and(Outcome::Undetermined);
-                verdict.reasons.push(reason);
-            }
+            false => doubt(&mut verdict, reason),
         }
         return Ok(verdict);
     }
@@ -226,35 +272,95 @@ pub(super) async fn finish(
         .map(|entry| -> Under<'_, Verdict> { Box::pin(by_itself(request, name, entry, progress)) });
     verdict.children = together(AT_ONCE, all).await;
     if let Some(wanted) = request.platform
-        && !each.iter().any(|entry| is_for(entry, wanted))
+        && !asking.is_empty()
     {
-        missing(
-            &mut verdict,
-            format!("the index lists no image for {wanted}"),
-        );
+        // Nobody signed what the index says of platforms.
+        prove(request, wanted, &mut selected, &mut verdict).await;
     }
     for policy in asking {
         let said: Vec<Below<'_>> = each
             .iter()
             .zip(&verdict.children)
-            .map(|(entry, child)| below_as(policy, entry, child, request.platform))
+            .map(|(entry, child)| below_as(policy, entry, child, selected.contains(&entry.digest)))
             .collect();
+        let asked = said
+            .iter()
+            .filter(|one| one.selected || policy.of_index() == OfIndex::Every);
+        verdict.would_deny |= asked.clone().any(|one| one.would_deny);
         let (outcome, reasons) = policy::of_index(policy, &said);
         verdict.outcome = verdict.outcome.and(outcome);
         verdict.reasons.extend(reasons);
+        if policy.of_index() == OfIndex::Every {
+            deny_unknown(policy, &below, &mut verdict);
+        }
     }
-    verdict.would_deny |= verdict.children.iter().any(|child| child.would_deny);
     Ok(verdict)
+}
+
+/// Leaves those selected whose own configuration is for that platform; where
+/// that is none, what was asked for is not there.
+async fn prove(
+    request: &Request<'_>,
+    wanted: &Platform,
+    selected: &mut BTreeSet<Digest>,
+    verdict: &mut Verdict,
+) {
+    if selected.is_empty() {
+        return;
+    }
+    let mut unknown = false;
+    for digest in selected.clone() {
+        match platform_of(&request.reading, digest).await {
+            Ok(Some(found)) if found.is_for(wanted) => {}
+            Ok(_) => {
+                selected.remove(&digest);
+            }
+            Err(failure) => {
+                unknown = true;
+                let detail = format!("{digest}: {}", failure.what);
+                doubt(verdict, Reason::new(code_of(&failure), detail));
+            }
+        }
+    }
+    if selected.is_empty() && !unknown {
+        missing(
+            verdict,
+            format!("no image that the index lists for {wanted} is for it by its configuration"),
+        );
+    }
+}
+
+/// There are machines that choose by platform alone, and learn of what kind it
+/// is when they have fetched it.
+fn deny_unknown(policy: &Policy, below: &[Descriptor], verdict: &mut Verdict) {
+    let unknown = images(below).filter(|entry| !media_type::is_manifest(&entry.media_type));
+    for entry in unknown {
+        let detail = format!(
+            "{}: it is listed as {:?}, a kind that is not known, and some machines run it all the same",
+            entry.digest, entry.media_type
+        );
+        let reason = Reason::new(ReasonCode::ChildDenied, detail);
+        verdict.outcome = Outcome::Denied;
+        verdict.reasons.push(Reason {
+            policy: Some(policy.id.name.clone()),
+            ..reason.hint("make an index of images alone, or name the image by its digest")
+        });
+    }
+}
+
+fn doubt(verdict: &mut Verdict, reason: Reason) {
+    verdict.outcome = verdict.outcome.and(Outcome::Undetermined);
+    verdict.reasons.push(reason);
 }
 
 fn below_as<'a>(
     policy: &Policy,
     entry: &Descriptor,
     child: &'a Verdict,
-    platform: Option<&Platform>,
+    selected: bool,
 ) -> Below<'a> {
     let name = &policy.id.name;
-    let said = child.by_policy.iter().find(|(by, _)| by == name);
+    let said = child.by_policy.iter().find(|said| &said.policy == name);
     let of_policy = |reason: &&Reason| reason.policy.as_ref().is_none_or(|by| by == name);
     Below {
         name: match &entry.platform {
@@ -262,11 +368,12 @@ fn below_as<'a>(
             None => entry.digest.to_string(),
         },
         // One that was not held against the policy did not meet it.
-        outcome: said.map_or(child.outcome.and(Outcome::Undetermined), |(_, outcome)| {
-            *outcome
+        outcome: said.map_or(child.outcome.and(Outcome::Undetermined), |said| {
+            said.outcome
         }),
         reasons: child.reasons.iter().filter(of_policy).collect(),
-        selected: platform.is_some_and(|wanted| is_for(entry, wanted)),
+        selected,
+        would_deny: said.is_some_and(|said| said.would_deny),
     }
 }
 
@@ -286,6 +393,7 @@ async fn by_itself(
             ..request.reading.clone()
         },
         listed: Some(entry),
+        named: None,
         children: false,
         platform: None,
         ..request.clone()
@@ -300,6 +408,13 @@ async fn by_itself(
     }
 }
 
+fn code_of(failure: &Failure) -> ReasonCode {
+    let known = ReasonCode::ALL
+        .iter()
+        .find(|code| Some(code.as_str()) == failure.code);
+    known.copied().unwrap_or(ReasonCode::ArtifactUnreadable)
+}
+
 fn unread(
     request: &Request<'_>,
     name: &str,
@@ -307,14 +422,11 @@ fn unread(
     platform: Option<String>,
     failure: &Failure,
 ) -> Verdict {
-    let known = ReasonCode::ALL
-        .iter()
-        .find(|code| Some(code.as_str()) == failure.code);
     let detail = match &failure.cause {
         Some(cause) => format!("{}: {cause}", failure.what),
         None => failure.what.clone(),
     };
-    let code = known.copied().unwrap_or(ReasonCode::ArtifactUnreadable);
+    let code = code_of(failure);
     let identity = Identity::Content(entry.digest);
     Verdict {
         schema: SchemaName,

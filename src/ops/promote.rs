@@ -223,6 +223,7 @@ async fn verdict(
         platform: None,
         children: false,
         listed: None,
+        named: None,
     };
     verify::verify(&request, progress).await
 }

@@ -45,40 +45,39 @@ pub struct Unread {
 }
 
 impl Unread {
-    /// Every manifest and index below it; `None` where it is none itself, as
-    /// far as anybody says so: then nobody asks for it.
-    pub(super) async fn below(&self) -> Result<Option<Vec<Descriptor>>, Failure> {
-        let fetched = match (&self.resolved, &self.said) {
-            (Some(_), _) => None,
-            (None, Some(said)) if media_type::is_index(said) => {
+    /// Every entry below it; `None` where it is no index. Where nobody has to
+    /// be `certain` of that, only what is said to be one is asked for.
+    pub(super) async fn below(&self, certain: bool) -> Result<Option<Vec<Descriptor>>, Failure> {
+        let said = self.said.as_deref().is_some_and(media_type::is_index);
+        let fetched = match &self.resolved {
+            Some(_) => None,
+            None if said || certain => {
                 let select = Select::Digest(self.digest);
                 Some(self.repository.resolve(&select).await?)
             }
-            (None, _) => return Ok(None),
+            None => return Ok(None),
         };
         match self.resolved.as_ref().or(fetched.as_ref()) {
             Some(of) if matches!(of.document, Document::Index(_)) => {
-                Ok(Some(children(&self.repository, of).await?))
+                Ok(Some(entries(&self.repository, of).await?))
             }
             _ => Ok(None),
         }
     }
 }
 
-/// What an index is and what is below it; `None` for what is no index.
+/// What was named, by digest, and every entry below it; `None` where it is no index.
 pub(super) async fn index(
     named: Named<'_>,
     registries: &Registries,
-) -> Result<Option<(Digest, Vec<Descriptor>)>, Failure> {
+) -> Result<(Digest, Option<Vec<Descriptor>>), Failure> {
     let repository = named.repository(registries)?;
     let resolved = repository.resolve(named.select).await?;
-    match &resolved.document {
-        Document::Manifest(_) => Ok(None),
-        Document::Index(_) => {
-            let below = children(&repository, &resolved).await?;
-            Ok(Some((resolved.descriptor.digest, below)))
-        }
-    }
+    let below = match &resolved.document {
+        Document::Manifest(_) => None,
+        Document::Index(_) => Some(entries(&repository, &resolved).await?),
+    };
+    Ok((resolved.descriptor.digest, below))
 }
 
 /// Which machines an image is for, by its own configuration.
@@ -436,14 +435,22 @@ pub(super) async fn children(
     repository: &Repository,
     of: &Resolved,
 ) -> Result<Vec<Descriptor>, Failure> {
+    Ok(oci::each_once(entries(repository, of).await?))
+}
+
+/// Every entry of an index and of the indexes in it: as often as it is listed,
+/// for whichever a machine chooses, and whatever its kind.
+async fn entries(repository: &Repository, of: &Resolved) -> Result<Vec<Descriptor>, Failure> {
     let mut found: Vec<Descriptor> = Vec::new();
+    let mut walked = BTreeSet::new();
     let mut todo = vec![(of.document.clone(), 0)];
     let mut bytes = 0_u64;
     while let Some((document, depth)) = todo.pop() {
         let Document::Index(index) = document else {
             continue;
         };
-        if depth > limits::INDEX_DEPTH || found.len() > limits::INDEX_ENTRIES {
+        let count = found.len().saturating_add(index.manifests.len());
+        if depth > limits::INDEX_DEPTH || count > limits::INDEX_ENTRIES {
             return Err(RegistryFault::TooMuch {
                 place: repository.origin(&of.descriptor.digest),
                 what: "images below one index",
@@ -452,12 +459,7 @@ pub(super) async fn children(
             .into());
         }
         for child in index.manifests {
-            let is_index = media_type::is_index(&child.media_type);
-            let known = is_index || media_type::is_manifest(&child.media_type);
-            if !known || found.iter().any(|f| f.digest == child.digest) {
-                continue;
-            }
-            if is_index {
+            if media_type::is_index(&child.media_type) && walked.insert(child.digest) {
                 bytes = bytes.saturating_add(child.size);
                 within(repository, &child, bytes, limits::CLOSURE_BYTES, INDEXES)?;
                 let (document, _) = repository.document(&child).await?;

@@ -8,11 +8,12 @@ use super::together::{Under, together};
 use super::{Exit, Failure};
 use crate::oci::{Descriptor, Platform};
 use crate::policy::{self, Lookups, OfIndex, Policy};
+use crate::reference::{ArtifactRef, Select};
 use crate::source::Progress;
 use crate::time::Timestamp;
 use crate::verify::{
-    self, ArtifactKind, EvidenceReport, Facts, Observed, Outcome, Reason, ReasonCode, SchemaName,
-    Stage, Verdict,
+    self, ArtifactKind, ByPolicy, EvidenceReport, Facts, Observed, Outcome, Reason, ReasonCode,
+    SchemaName, Stage, Verdict,
 };
 
 /// Artifacts that are judged at the same time.
@@ -40,6 +41,19 @@ pub struct Request<'a> {
     pub children: bool,
     /// How an index lists it, where it is judged as one of its images.
     pub listed: Option<&'a Descriptor>,
+    /// What the operator named, where that led to `reading.artifact`.
+    pub named: Option<&'a ArtifactRef>,
+}
+
+impl Request<'_> {
+    /// Whether the name by which it was found in a registry can lead to
+    /// something else.
+    fn moves(&self) -> bool {
+        match self.named {
+            Some(ArtifactRef::Registry { select, .. }) => !matches!(select, Select::Digest(_)),
+            _ => false,
+        }
+    }
 }
 
 /// Reads the artifact and its evidence, and decides.
@@ -85,38 +99,34 @@ pub async fn judge(
     progress: &dyn Progress,
 ) -> Result<(Gathered, Verdict), Failure> {
     let platform = request.platform;
-    let (image, entry) = match index::meant(request).await? {
-        Meant::Image(image, entry) => (image, entry),
-        Meant::Whole => {
-            let (gathered, verdict) = alone(request, progress).await?;
-            let mut verdict = index::finish(request, &gathered, verdict, progress).await?;
-            // Where nothing is below it, it is an image itself.
-            if let Some(wanted) = platform
-                && verdict.children.is_empty()
-            {
-                index::check_platform(&request.reading, wanted, &mut verdict).await?;
-            }
-            return Ok((gathered, verdict));
-        }
-        Meant::Missing(detail) => {
-            let (gathered, mut verdict) = alone(request, progress).await?;
-            index::missing(&mut verdict, detail);
-            return Ok((gathered, verdict));
-        }
-    };
     let called = request.reading.called();
+    let meant = index::meant(request).await?;
+    let (Meant::Whole(artifact) | Meant::Image(artifact, _) | Meant::Missing(artifact, _)) = &meant;
     let one = Request {
         reading: Reading {
-            artifact: &image,
+            artifact,
             name: Some(&called),
             ..request.reading.clone()
         },
-        listed: Some(&entry),
+        named: Some(request.reading.artifact),
+        listed: match &meant {
+            Meant::Image(_, entry) => Some(&**entry),
+            _ => request.listed,
+        },
         ..request.clone()
     };
     let (gathered, mut verdict) = alone(&one, progress).await?;
-    if let Some(wanted) = platform {
-        index::check_platform(&one.reading, wanted, &mut verdict).await?;
+    match &meant {
+        Meant::Whole(_) => {
+            let verdict = index::finish(&one, &gathered, verdict, progress).await?;
+            return Ok((gathered, verdict));
+        }
+        Meant::Image(..) => {
+            if let Some(wanted) = platform {
+                index::check_platform(&one.reading, wanted, &mut verdict).await?;
+            }
+        }
+        Meant::Missing(_, detail) => index::missing(&mut verdict, detail.clone()),
     }
     Ok((gathered, verdict))
 }
@@ -149,8 +159,7 @@ pub(super) async fn alone(
             if glanced.failed.is_empty() && glanced.further.is_some() {
                 glanced.look_further().await;
                 let verdict = decide(&glanced, request)?;
-                // Of what an index lists, its digest and its size are known.
-                if suffices(&verdict) || request.listed.is_some() {
+                if suffices(&verdict) {
                     return Ok((glanced, verdict));
                 }
             }
@@ -249,7 +258,11 @@ fn decide(gathered: &Gathered, request: &Request<'_>) -> Result<Verdict, Failure
             continue;
         }
         let name = policy.id.name.clone();
-        verdict.by_policy.push((name, decision.outcome));
+        verdict.by_policy.push(ByPolicy {
+            policy: name,
+            outcome: decision.outcome,
+            would_deny: decision.would_deny,
+        });
         verdict.outcome = verdict.outcome.and(decision.outcome);
         verdict.would_deny |= decision.would_deny;
         verdict.reasons.extend(decision.reasons);
@@ -310,7 +323,7 @@ fn facts(
         signatures: checked.signatures.clone(),
         attestations: checked.attestations.clone(),
         model,
-        mutable: gathered.mutable,
+        mutable: gathered.mutable || request.moves(),
         image: gathered.image.clone(),
         now_ns: request.now.nanos(),
     }
@@ -367,14 +380,12 @@ fn deny_malformed(gathered: &Gathered, verdict: &mut Verdict) {
 }
 
 fn image_at_startup(request: &Request<'_>, verdict: &mut Verdict) {
-    use crate::reference::{ArtifactRef, Select};
-
     verdict.notes.push(Reason::new(
         ReasonCode::ImageNotProven,
         "this verdict is about the image that was read; which image the node runs is not proved by it",
     ));
     if let ArtifactRef::Layout { select, .. } | ArtifactRef::Registry { select, .. } =
-        request.reading.artifact
+        request.named.unwrap_or(request.reading.artifact)
         && !matches!(select, Select::Digest(_))
     {
         verdict.outcome = Outcome::Denied;

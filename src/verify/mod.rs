@@ -27,4 +27,4 @@ pub use model::unsigned_files;
 pub use plan::{Wants, plan};
 pub use reason::{Reason, ReasonCode};
 pub use stage::Stage;
-pub use verdict::{EvidenceReport, Outcome, PolicyId, SchemaName, Verdict};
+pub use verdict::{ByPolicy, EvidenceReport, Outcome, PolicyId, SchemaName, Verdict};

@@ -111,7 +111,18 @@ pub struct Verdict {
     pub checked_at: Timestamp,
     /// What each policy said, by its name.
     #[serde(skip)]
-    pub by_policy: Vec<(String, Outcome)>,
+    pub by_policy: Vec<ByPolicy>,
+}
+
+/// What one of several policies said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ByPolicy {
+    /// Its name.
+    pub policy: String,
+    /// What it said.
+    pub outcome: Outcome,
+    /// Whether it only warns, and would have denied.
+    pub would_deny: bool,
 }
 
 /// The schema name, always the same.

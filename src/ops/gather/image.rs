@@ -143,7 +143,7 @@ pub(in crate::ops) fn read(
         model,
         image: Some(image_facts(&found)?),
         children: match &resolved.document {
-            Document::Index(_) => Some(layout.children(&resolved.document)?),
+            Document::Index(_) => Some(layout.entries(&resolved.document)?),
             Document::Manifest(_) => None,
         },
         mutable: found.mutable,
@@ -298,7 +298,7 @@ fn image_facts(found: &Found<'_>) -> Result<BTreeMap<String, Value>, Failure> {
         }
         Document::Index(_) => {
             let children: Vec<Value> = layout
-                .children(&resolved.document)?
+                .entries(&resolved.document)?
                 .iter()
                 .map(child)
                 .collect();

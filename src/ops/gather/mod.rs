@@ -68,7 +68,7 @@ pub struct Gathered {
     pub model: Option<ModelFacts>,
     /// Configuration and children, where it is an image.
     pub image: Option<BTreeMap<String, Value>>,
-    /// What is below it, where it is an index and was read.
+    /// Every entry below it, where it is an index and was read.
     pub children: Option<Vec<Descriptor>>,
     /// Whether it can change before it is used.
     pub mutable: bool,
@@ -81,13 +81,15 @@ pub struct Gathered {
 }
 
 impl Gathered {
-    /// Every manifest and index below it; `None` where it is no index.
+    /// Every entry below it, as often as it is listed; `None` where it is no
+    /// index, as far as it is known without reading it, unless that has to be
+    /// `certain`.
     ///
     /// # Errors
     /// Where it has to be read for that, and cannot be.
-    pub async fn below(&self) -> Result<Option<Vec<Descriptor>>, Failure> {
+    pub async fn below(&self, certain: bool) -> Result<Option<Vec<Descriptor>>, Failure> {
         match (&self.children, &self.unread) {
-            (None, Some(unread)) => unread.below().await,
+            (None, Some(unread)) => unread.below(certain).await,
             (known, _) => Ok(known.clone()),
         }
     }

@@ -111,6 +111,7 @@ pub async fn guard(guard: &Guard<'_>, progress: &dyn Progress) -> Result<Done, F
             platform: guard.platform,
             children: false,
             listed: None,
+            named: None,
         };
         let (mut gathered, verdict) = verify::judge(&request, progress).await?;
         let staged = gathered.staged.take();

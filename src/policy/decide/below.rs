@@ -14,6 +14,8 @@ pub struct Below<'a> {
     pub reasons: Vec<&'a Reason>,
     /// Whether it is for the platform that was selected.
     pub selected: bool,
+    /// Whether the policy only warns, and would deny it.
+    pub would_deny: bool,
 }
 
 /// What a policy says of an index, where it does not ask for the index itself:
@@ -74,6 +76,7 @@ mod tests {
             outcome,
             reasons: Vec::new(),
             selected,
+            would_deny: false,
         };
         outcomes.iter().map(one).collect()
     }

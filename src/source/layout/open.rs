@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -209,8 +209,17 @@ impl Layout {
     /// # Errors
     /// `TooDeep` and `TooMany` at the limits, otherwise as [`Layout::read_document`].
     pub fn children(&self, of: &Document) -> Result<Vec<Descriptor>, LayoutError> {
+        Ok(oci::each_once(self.entries(of)?))
+    }
+
+    /// Every entry of an index and of the indexes in it, in order: as often as
+    /// it is listed, for whichever a machine chooses, and whatever its kind.
+    ///
+    /// # Errors
+    /// As [`Layout::children`].
+    pub fn entries(&self, of: &Document) -> Result<Vec<Descriptor>, LayoutError> {
         let mut found = Vec::new();
-        self.descend(of, 0, &mut found)?;
+        self.descend(of, 0, &mut found, &mut BTreeSet::new())?;
         Ok(found)
     }
 
@@ -219,16 +228,12 @@ impl Layout {
         of: &Document,
         depth: usize,
         found: &mut Vec<Descriptor>,
+        walked: &mut BTreeSet<Digest>,
     ) -> Result<(), LayoutError> {
         let Document::Index(index) = of else {
             return Ok(());
         };
         for child in &index.manifests {
-            let known = media_type::is_manifest(&child.media_type)
-                || media_type::is_index(&child.media_type);
-            if !known || found.iter().any(|f| f.digest == child.digest) {
-                continue;
-            }
             if depth >= limits::INDEX_DEPTH {
                 return Err(LayoutError::TooDeep {
                     dir: self.dir.clone(),
@@ -243,9 +248,9 @@ impl Layout {
                 });
             }
             found.push(child.clone());
-            if media_type::is_index(&child.media_type) {
+            if media_type::is_index(&child.media_type) && walked.insert(child.digest) {
                 let (document, _) = self.read_document(child)?;
-                self.descend(&document, depth + 1, found)?;
+                self.descend(&document, depth + 1, found, walked)?;
             }
         }
         Ok(())

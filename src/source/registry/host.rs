@@ -36,6 +36,9 @@ pub(super) struct Host {
     known: Mutex<Known>,
     /// One log-in at a time: those that wait find its token.
     entering: tokio::sync::Mutex<()>,
+    /// What was found to log in with, or why nothing was: a helper that hangs
+    /// or fails is not asked again for each request.
+    found: tokio::sync::OnceCell<Result<Option<Credential>, RegistryFault>>,
     permits: Semaphore,
     /// Bodies under way. Whoever waits for one has no other permit.
     pub(super) bodies: Arc<Semaphore>,
@@ -220,6 +223,7 @@ impl Host {
             patience: PATIENCE,
             known: Mutex::default(),
             entering: tokio::sync::Mutex::default(),
+            found: tokio::sync::OnceCell::new(),
             permits: Semaphore::new(AT_ONCE),
             bodies: Arc::new(Semaphore::new(AT_ONCE)),
             cas: Mutex::default(),
@@ -373,7 +377,8 @@ impl Host {
             return Ok(Some(known));
         }
         let challenges = challenges(said);
-        let credential = self.credentials.find(&self.name).await?;
+        let found = self.found.get_or_init(|| self.credentials.find(&self.name));
+        let credential = found.await.as_ref().map_err(Clone::clone)?.as_ref();
         for challenge in &challenges {
             let Challenge::Bearer { realm, service } = challenge else {
                 continue;
@@ -384,7 +389,7 @@ impl Host {
                 &realm,
                 service.as_deref(),
                 scope,
-                credential.as_ref(),
+                credential,
                 self.patience,
             )
             .await?;
@@ -397,7 +402,7 @@ impl Host {
         else {
             return Ok(None);
         };
-        let header = basic(&name, &password);
+        let header = basic(name, password);
         self.lock().basic = Some(basic(&name, &password));
         Ok(Some(header))
     }

@@ -38,15 +38,20 @@ impl Repository {
         is_ours: &IsOurs<'_>,
     ) -> Result<Appended, UploadError> {
         let tag = piece.kind.tag(&subject.digest);
-        let cas = self.cas_of(subject).await?;
-        let mut written = false;
+        let honours = match self.known() {
+            Some(known) => known,
+            None => {
+                let (_, bytes) = self.document(subject).await?;
+                self.relied_on(subject, &bytes).await
+            }
+        };
+        let (mut written, mut held) = (false, Cas::Exact);
         for round in 0..ROUNDS {
             let there = match self.get(&tag, None).await {
                 Ok(got) => Some(got),
                 Err(RegistryFault::NotFound { .. }) => None,
                 Err(fault) => return Err(fault.into()),
             };
-            let etag = there.as_ref().and_then(|got| got.etag.clone());
             let manifest = match there.as_ref().map(|got| &got.resolved.document) {
                 None => None,
                 Some(Document::Manifest(manifest)) => Some(&**manifest),
@@ -62,7 +67,10 @@ impl Repository {
                 return Ok(Appended {
                     tag,
                     existed: !written,
-                    cas,
+                    cas: match written {
+                        true => held,
+                        false => Cas::of(honours),
+                    },
                 });
             }
             let config = match manifest {
@@ -80,12 +88,11 @@ impl Repository {
                     self.put_blob(blob, Source::Bytes(bytes), None).await?;
                 }
             }
-            let condition = match (cas, manifest, etag) {
-                (Cas::Exact, Some(_), Some(etag)) => vec![("if-match", etag)],
-                (Cas::Exact, None, _) => vec![("if-none-match", "*".to_owned())],
-                _ => Vec::new(),
-            };
+            let condition = honours.on(there.as_ref().map(|got| got.etag.clone()));
             let exact = !condition.is_empty();
+            if !exact {
+                held = Cas::BestEffort;
+            }
             let kind = &list.descriptor.media_type;
             let answer = self.put(&tag, kind, &list.manifest, &condition).await?;
             match answer.status() {
@@ -93,7 +100,7 @@ impl Repository {
                     return Ok(Appended {
                         tag,
                         existed: false,
-                        cas,
+                        cas: held,
                     });
                 }
                 // What was written may have been replaced since: looked at again.

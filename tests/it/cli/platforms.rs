@@ -392,7 +392,209 @@ fn an_index_that_lists_an_image_for_another_platform_is_not_believed() {
     let mut missing = place.images[1].clone();
     missing["digest"] = nowhere.into();
     index(&place.fake, "sparse", &[place.images[0].clone(), missing]);
+    // What is not there was not looked at.
     let out = place.verify(":sparse", &["--policy", "every.yaml"]);
+    out.expect_code(4);
+    let missing = ("undetermined", &["artifact-unreadable"][..]);
+    assert_eq!(told(&out).2, below(ALLOWED, missing));
+}
+
+/// An entry, as BuildKit lists what it says about others.
+fn as_note(entry: &Value) -> Value {
+    let mut note = entry.clone();
+    note["platform"] = json!({"os": "unknown", "architecture": "unknown"});
+    note["annotations"] = json!({"vnd.docker.reference.type": "attestation-manifest"});
+    note
+}
+
+/// An image that is listed twice runs where one of the two entries says so.
+#[test]
+fn an_image_is_judged_for_each_entry_that_leads_to_it() {
+    let place = Place::new();
+    place.sign_image(1);
+    let [evil, signed] = place.images.clone();
+    let every = ["--policy", "every.yaml"];
+    for (tag, entries) in [
+        ("a", [as_note(&evil), evil.clone(), signed.clone()]),
+        ("b", [evil.clone(), as_note(&evil), signed.clone()]),
+        ("c", [signed.clone(), as_note(&evil), evil.clone()]),
+    ] {
+        let digest = index(&place.fake, tag, &entries);
+        let out = place.verify(&format!(":{tag}"), &every);
+        out.expect_code(1);
+        assert_eq!(told(&out).1, ["child-denied"], "{tag}");
+        assert_eq!(told(&out).2.len(), 2, "{tag}");
+        let run = |args: &[&str]| place.scratch.obreia().args(args).run();
+        let named = place.named(&format!("@{digest}"));
+        run(&["guard", &named, "--policy", "every.yaml"]).expect_code(1);
+        let to = place.named(":promoted");
+        run(&["promote", &named, &to, "--policy", "every.yaml"]).expect_code(1);
+        assert_eq!(place.fake.tag("test/app", "promoted"), None);
+        let layout = format!("oci-layout:{tag}:v1");
+        run(&["copy", &place.named(&format!(":{tag}")), &layout]).ok();
+        let out = run(&["verify", &layout, "--policy", "every.yaml", "-o", "json"]);
+        out.expect_code(1);
+        assert_eq!(told(&out).1, ["child-denied"], "{tag}");
+    }
+    // It can be selected by the second of its entries too.
+    let mut second = signed.clone();
+    second["platform"] = json!({"os": "linux", "architecture": "arm64", "variant": "v8"});
+    let mut first = signed;
+    first["platform"] = json!({"os": "linux", "architecture": "s390x"});
+    index(&place.fake, "twice", &[first, second]);
+    place.by_key(":twice", &["--platform", "linux/arm64"]).ok();
+}
+
+/// Some machines look at the platform alone.
+#[test]
+fn an_entry_of_a_kind_that_nobody_knows_is_an_image_too() {
+    let place = Place::new();
+    place.sign_image(1);
+    let [mut evil, signed] = place.images.clone();
+    evil["mediaType"] = "application/vnd.x+json".into();
+    let digest = index(&place.fake, "v2", &[evil.clone(), signed.clone()]);
+    let out = place.verify(":v2", &["--policy", "every.yaml"]);
     out.expect_code(1);
-    assert_eq!(told(&out).2, below(ALLOWED, UNSIGNED));
+    assert_eq!(told(&out).1, ["child-denied"]);
+    out.stdout_has("application/vnd.x+json");
+    let named = place.named(&format!("@{digest}"));
+    let run = |args: &[&str]| place.scratch.obreia().args(args).run();
+    run(&["guard", &named, "--policy", "every.yaml"]).expect_code(1);
+    run(&["copy", &place.named(":v2"), "oci-layout:l:v1"]).ok();
+    run(&["verify", "oci-layout:l:v1", "--policy", "every.yaml"])
+        .expect_code(1)
+        .stdout_has("application/vnd.x+json");
+    // It is the image of its platform as well.
+    let platform = ["--policy", "platform.yaml", "--platform", "linux/amd64"];
+    let out = place.verify(":v2", &platform);
+    out.expect_code(1);
+    assert_eq!(out.json()["artifact"]["identity"], evil["digest"]);
+    index(&place.fake, "v3", &[evil, place.images[0].clone(), signed]);
+    let out = place.verify(":v3", &platform);
+    out.expect_code(1);
+    assert_eq!(told(&out).1, ["no-signature"]);
+}
+
+/// The node asks for the tag again, whatever of it was judged.
+#[test]
+fn a_selected_platform_pins_no_tag() {
+    let place = Place::new();
+    place.sign(":v1", &["--recursive"]);
+    let public = key(PUBLIC);
+    let platform = ["--platform", "linux/amd64"];
+    let guard = |rest: &str| {
+        let name = place.named(rest);
+        let run = place
+            .scratch
+            .obreia()
+            .args(["guard", &name, "--key", &public]);
+        run.args(platform).run()
+    };
+    guard(":v1").expect_code(1).says("image-not-pinned");
+    guard(&format!("@{}", place.digest)).ok();
+    let startup = [&platform[..], &["--stage", "startup"]].concat();
+    let out = place.by_key(":v1", &startup);
+    out.expect_code(1);
+    assert!(
+        told(&out).1.contains(&"image-not-pinned".to_owned()),
+        "{out}"
+    );
+    let run = |args: &[&str]| place.scratch.obreia().args(args).run();
+    run(&["copy", &place.named(":v1"), "oci-layout:l:v1"]).ok();
+    let layout = ["verify", "oci-layout:l:v1", "--key", &public];
+    run(&[&layout[..], &startup].concat())
+        .expect_code(1)
+        .stdout_has("image-not-pinned");
+}
+
+#[test]
+fn what_was_not_looked_at_for_a_platform_may_be_there() {
+    let place = Place::new();
+    place.sign(":v1", &[]);
+    let wanted = ["--policy", "index.yaml", "--platform", "linux/arm64"];
+    // The index by its digest, where nothing says what its digest is of.
+    let by_digest = format!("@{}", place.digest);
+    place.verify(&by_digest, &wanted).ok();
+    let run = |args: &[&str]| place.scratch.obreia().args(args).run();
+    run(&["download", &place.named(":v1"), "out"]).ok();
+    let mut files = place.scratch.files().into_iter();
+    let bundle = files.find(|file| file.starts_with("out/")).unwrap();
+    let with_bundle = [&wanted[..], &["--bundle", &bundle]].concat();
+    place.verify(&by_digest, &with_bundle).ok();
+    // An index in the index, which is not given.
+    let inner: Value = {
+        let select = obreia::reference::Select::Digest(place.digest.parse().unwrap());
+        let at = repository(place.fake.host(), "test/app");
+        json!(wait(at.resolve(&select)).unwrap().descriptor)
+    };
+    index(&place.fake, "outer", &[inner]);
+    place.sign(":outer", &[]);
+    place.verify(":outer", &wanted).ok();
+    let lost = Act::Answer(403, "", String::new());
+    let line = format!("GET /v2/test/app/manifests/{}", place.digest);
+    place.fake.front.next(line, lost);
+    let out = place.verify(":outer", &wanted);
+    out.expect_code(4);
+    assert!(place.fake.front.done());
+    assert!(
+        !told(&out).1.contains(&"platform-missing".to_owned()),
+        "{out}"
+    );
+}
+
+#[test]
+fn an_index_that_nobody_signed_is_not_believed_about_platforms() {
+    let place = Place::new();
+    place.sign_image(1);
+    let mut lying = place.images[1].clone();
+    lying["platform"] = place.images[0]["platform"].clone();
+    index(&place.fake, "lies", &[lying]);
+    for policies in [
+        &["--policy", "every.yaml"][..],
+        &["--policy", "every.yaml", "--policy", "platform.yaml"],
+    ] {
+        let args = [policies, &["--platform", "linux/amd64"]].concat();
+        let out = place.verify(":lies", &args);
+        out.expect_code(1);
+        assert!(
+            told(&out).1.contains(&"platform-missing".to_owned()),
+            "{out}"
+        );
+    }
+}
+
+#[test]
+fn only_images_that_a_policy_asks_for_would_be_denied() {
+    let place = Place::new();
+    place.sign(":v1", &[]);
+    for (of_index, would_deny) in [("index", false), ("every", true)] {
+        let file = format!("{of_index}.yaml");
+        let text = std::fs::read_to_string(place.scratch.join(&file)).unwrap();
+        place.scratch.write(&file, format!("{text}  mode: warn\n"));
+        let out = place.verify(":v1", &["--policy", &file]);
+        out.ok();
+        assert_eq!(out.json()["would_deny"], would_deny, "{of_index}");
+    }
+}
+
+/// By its digest it is allowed, whatever an index says of it.
+#[test]
+fn an_image_is_judged_by_what_it_is_and_not_as_it_is_listed() {
+    let place = Place::new();
+    place.scratch.write("model/weights.bin", "weights");
+    let run = |args: &[&str]| place.scratch.obreia().args(args).run();
+    run(&["sign", "model", "--key", &key(KEY)]).ok();
+    let name = place.named(":model");
+    run(&["push", "model", &name]).ok();
+    let public = key(PUBLIC);
+    let alone = run(&["verify", &name, "--policy", "index.yaml", "-o", "json"]);
+    let digest = place.fake.tag("test/app", "model").unwrap();
+    let select = obreia::reference::Select::Digest(digest.parse().unwrap());
+    let at = repository(place.fake.host(), "test/app");
+    let entry = json!(wait(at.resolve(&select)).unwrap().descriptor);
+    index(&place.fake, "models", &[entry]);
+    let by_key = run(&["verify", &name, "--key", &public, "-o", "json"]);
+    by_key.ok();
+    let below = place.by_key(":models", &[]);
+    assert_eq!(told(&below).2[0].1, "allowed", "{alone} {below}");
 }

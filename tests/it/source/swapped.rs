@@ -108,6 +108,7 @@ fn verify_as(
         platform: None,
         children: false,
         listed: None,
+        named: None,
     };
     block_on(verify::verify(&request, progress))
 }

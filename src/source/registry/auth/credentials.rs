@@ -182,7 +182,8 @@ impl Keepers {
     }
 
     fn for_server(&self, server: &str) -> Option<&String> {
-        self.by_server.get(server)
+        // One without a name takes its host out of the others' hands.
+        self.by_server.get(server).filter(|name| !name.is_empty())
     }
 }
 
