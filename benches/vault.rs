@@ -66,7 +66,7 @@ impl Way {
                     method: Method::Put,
                     url,
                     headers: &[("x-vault-token", token)],
-                    body: Some(("application/json", body.into_bytes())),
+                    body: Some(("application/json", body.into_bytes().into())),
                     repeatable: false,
                     deadline: Duration::from_secs(30),
                     limit: 1 << 20,
