@@ -403,7 +403,7 @@ impl Host {
             return Ok(None);
         };
         let header = basic(name, password);
-        self.lock().basic = Some(basic(&name, &password));
+        self.lock().basic = Some(basic(name, password));
         Ok(Some(header))
     }
 
