@@ -111,8 +111,11 @@ impl Place {
     }
 }
 
+/// The platform of an image below an index, what came of it, and why.
+type Child = (String, String, Vec<String>);
+
 /// The verdict, its reasons, and for each image below its platform, verdict and reasons.
-fn told(out: &Output) -> (String, Vec<String>, Vec<(String, String, Vec<String>)>) {
+fn told(out: &Output) -> (String, Vec<String>, Vec<Child>) {
     fn codes(verdict: &Value) -> Vec<String> {
         let reasons = verdict["reasons"].as_array().unwrap();
         let code = |reason: &Value| reason["code"].as_str().unwrap().to_owned();
