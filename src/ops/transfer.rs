@@ -13,7 +13,7 @@ use crate::limits;
 use crate::oci::{Descriptor, media_type};
 use crate::reference::{ArtifactRef, Select, is_tag};
 use crate::source::layout::{Flip, Layout, Moved, Node, Piece, Resolved, Role, listed};
-use crate::source::registry::{Cas, Registries, RegistryFault, Repository, Source, UploadError};
+use crate::source::registry::{Cas, Registries, Repository, Source, UploadError};
 use crate::source::{Counted, Progress};
 
 /// Blobs that are carried at the same time: each has a piece in memory.
@@ -168,11 +168,36 @@ impl Store {
     }
 
     async fn closure(&self, of: &Resolved) -> Result<Node, Failure> {
-        Ok(match self {
+        let mut closure = match self {
             Self::Layout(layout) => layout.closure(of)?,
             // What could not be looked up may be the very evidence that matters.
             Self::Registry(repository) => repository.whole_closure(of).await?,
-        })
+        };
+        self.keep_held(&mut closure).await?;
+        Ok(closure)
+    }
+
+    /// A layer that may lie elsewhere counts as any other where it is here.
+    async fn keep_held(&self, root: &mut Node) -> Result<(), Failure> {
+        let mut todo = vec![root];
+        while let Some(node) = todo.pop() {
+            for layer in std::mem::take(&mut node.elsewhere) {
+                let here = match self {
+                    Self::Layout(layout) => layout.has_blob(&layer)?,
+                    Self::Registry(repository) => repository.has_blob(&layer).await?,
+                };
+                match here {
+                    true => node.blobs.push(Piece {
+                        role: Role::Layer,
+                        descriptor: layer,
+                    }),
+                    false => node.elsewhere.push(layer),
+                }
+            }
+            todo.extend(node.children.iter_mut());
+            todo.extend(node.referrers.iter_mut());
+        }
+        Ok(())
     }
 
     async fn has(&self, piece: &Piece) -> Result<bool, Failure> {
@@ -191,34 +216,49 @@ impl Store {
         })
     }
 
+    /// What an index lists and is of no kind that is known, where it is kept as
+    /// a manifest; layouts keep all alike, and manifests are JSON objects.
+    async fn manifest_of(&self, entry: &Descriptor) -> Result<Option<Vec<u8>>, Failure> {
+        type Object = serde_json::Map<String, serde_json::Value>;
+        Ok(match self {
+            Self::Registry(from) => from.entry(entry).await?,
+            Self::Layout(from) if entry.size <= limits::MANIFEST => {
+                let bytes = from.read_blob(entry, limits::MANIFEST)?;
+                let is_object = serde_json::from_slice::<Object>(&bytes).is_ok();
+                is_object.then_some(bytes)
+            }
+            Self::Layout(_) => None,
+        })
+    }
+
+    /// Whether it has the piece as `from` keeps it.
+    async fn has_as(&self, from: &Self, piece: &Piece) -> Result<bool, Failure> {
+        let at = &piece.descriptor;
+        if let (Role::Entry, Self::Registry(to)) = (piece.role, self)
+            && from.manifest_of(at).await?.is_some()
+        {
+            return Ok(to.entry(at).await?.is_some());
+        }
+        self.has(piece).await
+    }
+
     /// Takes what an index lists and is of no kind that is known: as a
-    /// manifest, where it is one there and is taken as one here; else as a blob.
+    /// manifest, where it is one there; else as a blob.
     async fn take_entry(
         &self,
         from: &Self,
         entry: &Descriptor,
         progress: &dyn Progress,
     ) -> Result<(), Failure> {
-        let found = match from {
-            Self::Registry(from) => from.entry(entry).await?,
-            Self::Layout(from) if entry.size <= limits::MANIFEST => {
-                Some(from.read_blob(entry, limits::MANIFEST)?)
-            }
-            Self::Layout(_) => None,
-        };
-        match (found, self) {
+        match (from.manifest_of(entry).await?, self) {
             (Some(bytes), Self::Layout(to)) => {
                 to.put_checked(entry, &mut bytes.as_slice())?;
                 Ok(())
             }
-            (Some(bytes), Self::Registry(to)) => match to.put_manifest(None, entry, &bytes).await {
-                Ok(_) => Ok(()),
-                Err(RegistryFault::Refused { .. }) => {
-                    let sent = to.put_blob(entry, Source::Bytes(&bytes), None).await;
-                    sent.map(|_| ()).map_err(unsent)
-                }
-                Err(fault) => Err(fault.into()),
-            },
+            (Some(bytes), Self::Registry(to)) => {
+                to.put_manifest(None, entry, &bytes).await?;
+                Ok(())
+            }
             (None, _) => self.take(from, entry, progress).await,
         }
     }
@@ -482,7 +522,7 @@ impl Found {
         }
         let at = &piece.descriptor;
         let carried = async {
-            let present = to.has(piece).await?;
+            let present = to.has_as(&self.from, piece).await?;
             match piece.role {
                 _ if present => {}
                 Role::Entry => to.take_entry(&self.from, at, progress).await?,

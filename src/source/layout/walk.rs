@@ -197,7 +197,7 @@ impl Walk {
                     descriptor: manifest.config.clone(),
                 });
                 for layer in &manifest.layers {
-                    if media_type::is_elsewhere(&layer.media_type) {
+                    if may_lie_elsewhere(layer) {
                         elsewhere.push(layer.clone());
                         continue;
                     }
@@ -247,6 +247,12 @@ impl Walk {
         }
         Ok(())
     }
+}
+
+/// Where nothing says where else it lies, it is here or nowhere.
+fn may_lie_elsewhere(layer: &Descriptor) -> bool {
+    let urls = layer.other.get("urls").and_then(|urls| urls.as_array());
+    media_type::is_elsewhere(&layer.media_type) && urls.is_some_and(|urls| !urls.is_empty())
 }
 
 #[cfg(test)]

@@ -155,9 +155,71 @@ fn a_layer_that_only_its_maker_gives_out_stays_a_name() {
     assert_eq!(from.tag("test/app", "v1"), to.tag("test/app", "v1"));
     let asked = from.front.seen();
     assert!(
-        asked.iter().all(|line| !line.contains(&foreign)),
+        asked
+            .iter()
+            .all(|line| line.starts_with("HEAD ") || !line.contains(&foreign)),
         "{asked:#?}"
     );
+}
+
+/// Whoever pushed it chose its media type.
+#[test]
+fn a_layer_that_is_there_is_copied_whatever_it_is_called() {
+    const OCI: &str = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip";
+    let scratch = Scratch::new();
+    let [from, to] = [(); 2].map(|()| Fake::new(Kind::default()));
+    let layers = [(OCI, b"no urls".to_vec()), (FOREIGN, b"windows".to_vec())];
+    let entries = put(&from, "v1", &layers);
+    let at = repository(from.host(), "test/app");
+    let bytes = Source::Bytes(b"windows");
+    wait(at.put_blob(&entries[1], bytes, None)).unwrap();
+    for (source, destination) in [
+        (named(&from), named(&to)),
+        (named(&to), "oci-layout:l:v1".to_owned()),
+    ] {
+        let out = ours(&scratch, &["copy", &source, &destination]);
+        out.ok().stderr_lacks("not copied");
+    }
+    for entry in &entries {
+        assert!(to.has_blob(&entry.digest.to_string()));
+    }
+}
+
+/// What one registry keeps as a manifest is pulled as one from the other.
+#[test]
+fn what_is_a_manifest_does_not_become_a_blob() {
+    const KIND: &str = "application/vnd.acme.manifest+json";
+    let scratch = Scratch::new();
+    let (from, to) = (Fake::new(Kind::default()), Fake::new(Kind::default()));
+    let at = repository(from.host(), "test/app");
+    let entry_bytes = br#"{"mediaType": "application/vnd.acme.manifest+json"}"#;
+    let entry = Descriptor::of(KIND, entry_bytes);
+    let index = json!({"schemaVersion": 2, "mediaType": media_type::INDEX,
+        "manifests": [entry]})
+    .to_string();
+    let of = Descriptor::of(media_type::INDEX, index.as_bytes());
+    wait(async {
+        at.put_manifest(None, &entry, entry_bytes).await.unwrap();
+        let bytes = index.as_bytes();
+        at.put_manifest(Some("v1"), &of, bytes).await.unwrap();
+    });
+    ours(&scratch, &["copy", &named(&from), "oci-layout:l:v1"]).ok();
+    for source in [named(&from), "oci-layout:l:v1".to_owned()] {
+        let unknown = r#"{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN"}]}"#;
+        let line = format!("PUT /v2/test/app/manifests/{}", entry.digest);
+        let refused = Act::Answer(400, "", unknown.to_owned());
+        to.front.next(line, refused);
+        let out = ours(&scratch, &["copy", &source, &named(&to)]);
+        out.says("MANIFEST_BLOB_UNKNOWN");
+        assert!(to.front.done());
+        assert!(!to.has_blob(&entry.digest.to_string()));
+        assert_eq!(to.tag("test/app", "v1"), None);
+    }
+    // Where it lies as a blob, it is no manifest yet.
+    let there = repository(to.host(), "test/app");
+    wait(there.put_blob(&entry, Source::Bytes(entry_bytes), None)).unwrap();
+    ours(&scratch, &["copy", &named(&from), &named(&to)]).ok();
+    assert!(wait(there.entry(&entry)).unwrap().is_some());
 }
 
 #[test]
