@@ -132,7 +132,7 @@ fn told(out: &Output) -> (String, Vec<String>, Vec<Child>) {
     (text(&verdict["verdict"]), codes(&verdict), children)
 }
 
-fn below(first: (&str, &[&str]), second: (&str, &[&str])) -> Vec<(String, String, Vec<String>)> {
+fn below(first: (&str, &[&str]), second: (&str, &[&str])) -> Vec<Child> {
     let one = |platform: &str, (verdict, codes): (&str, &[&str])| {
         let codes = codes.iter().map(|code| (*code).to_owned()).collect();
         (platform.to_owned(), verdict.to_owned(), codes)
