@@ -3,13 +3,14 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use obreia::oci::{
-    Document, Legacy, LegacyPiece, LegacyStanding, SimpleSigning, append_legacy,
-};
+use obreia::oci::{Document, Legacy, LegacyPiece, LegacyStanding, SimpleSigning, append_legacy};
 
 fuzz_target!(|data: &[u8]| {
     if let Ok(payload) = SimpleSigning::parse(data) {
-        assert_eq!(SimpleSigning::parse(&payload.to_json()).as_ref(), Ok(&payload));
+        assert_eq!(
+            SimpleSigning::parse(&payload.to_json()).as_ref(),
+            Ok(&payload)
+        );
     }
     if let Ok(text) = std::str::from_utf8(data)
         && let Some(signature) = LegacyPiece::signature_of(text)

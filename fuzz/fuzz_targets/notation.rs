@@ -22,7 +22,10 @@ fuzz_target!(|data: &[u8]| {
         };
         assert!((1..=limits::CHAIN).contains(&envelope.certificates.len()));
         assert!(!envelope.signature.is_empty());
-        let read = envelope.certificates.iter().map(|der| Certificate::from_der(der));
+        let read = envelope
+            .certificates
+            .iter()
+            .map(|der| Certificate::from_der(der));
         if let Ok(certificates) = read.collect::<Result<Vec<_>, _>>() {
             if let Ok(chain) = Chain::new(certificates, Purpose::CodeSigning) {
                 let _way = chain.leads_to(&ROOTS, chain.valid_from());
