@@ -24,7 +24,7 @@ pub(super) struct Named<'a> {
 pub enum Unread {}
 
 impl Unread {
-    pub(super) async fn below(&self) -> Result<Option<Vec<Descriptor>>, Failure> {
+    pub(super) async fn below(&self, _certain: bool) -> Result<Option<Vec<Descriptor>>, Failure> {
         match *self {}
     }
 }
@@ -32,7 +32,7 @@ impl Unread {
 pub(super) async fn index(
     named: Named<'_>,
     _registries: &Registries,
-) -> Result<Option<(Digest, Vec<Descriptor>)>, Failure> {
+) -> Result<(Digest, Option<Vec<Descriptor>>), Failure> {
     Err(absent(named))
 }
 
